@@ -1,0 +1,247 @@
+"""What is known about one image: its tags, its objects, and how they were found."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grounded_ram.errors import InputError
+
+if TYPE_CHECKING:
+    import PIL.Image
+    import supervision as sv
+
+SCORE_COLUMNS = ("tag_score", "box_score", "mask_score")
+"""The columns of ``Annotation.detections.data`` that hold one score per object."""
+
+NOTEBOOK_SIDE = 1024
+"""Longest side, in pixels, of the picture that a notebook shows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tags:
+    """What a tagger saw in one image, one row per tag, best first.
+
+    Args:
+        names: N tag names, each once.
+        scores: (N,) float32 in [0, 1].
+        kinds: N kinds, such as "object", "scene", "attribute" or "action".
+
+    Raises:
+        InputError: the three do not have the same length, or a name comes twice.
+    """
+
+    names: tuple[str, ...]
+    scores: NDArray[np.float32]
+    kinds: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        if self.scores.shape != (n,) or len(self.kinds) != n:
+            raise InputError(
+                f"expected {n} scores and kinds for {n} names, "
+                f"got scores of shape {self.scores.shape} and {len(self.kinds)} kinds"
+            )
+        if len(set(self.names)) != n:
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise InputError(f"each tag may come once, got twice: {', '.join(twice)}")
+
+    @classmethod
+    def of(cls, names: Iterable[str], kind: str = "object") -> Tags:
+        """Make tags that the user named: score 1, one kind for all."""
+        listed = tuple(names)
+        return cls(listed, np.ones(len(listed), np.float32), (kind,) * len(listed))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def select(self, kinds: Iterable[str]) -> Tags:
+        """Keep the rows of the given kinds, in order."""
+        wanted = set(kinds)
+        rows = [i for i, kind in enumerate(self.kinds) if kind in wanted]
+        return Tags(
+            tuple(self.names[i] for i in rows),
+            self.scores[rows],
+            tuple(self.kinds[i] for i in rows),
+        )
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """Which image was annotated.
+
+    Args:
+        path: where it came from, a file or a URL; None for pixels that were in memory.
+        size_hw: height and width in pixels, after the EXIF orientation was applied.
+        sha256: 64 lower-case hex digits that tell this image from every other one.
+        notes: facts the user should know, such as "animation: first of 12 frames used".
+
+    Raises:
+        InputError: the size is not positive or the digest is not one.
+    """
+
+    path: str | None
+    size_hw: tuple[int, int]
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.size_hw) != 2 or min(self.size_hw) < 1:
+            raise InputError(f"size_hw: expected a height and a width >= 1, got {self.size_hw}")
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise InputError(f"sha256: expected 64 hex digits, got {self.sha256!r}")
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder; for pixels in memory, the digest's start and .png."""
+        if self.path is None:
+            return f"{self.sha256[:16]}.png"
+        path = unquote(urlsplit(self.path).path) if "://" in self.path else self.path
+        return Path(path).name or f"{self.sha256[:16]}.png"
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """Everything known about one image.
+
+    Args:
+        image: which image it is.
+        pixels: (H, W, 3) uint8 RGB, of the image's size.
+        tags: what the tagger saw, or the tags that the user named.
+        detections: N objects. ``xyxy`` (N, 4) absolute pixels; ``mask`` an ``sv.CompactMask`` of
+            the image's size, where a mask may be empty; ``class_id`` the row in ``tags``;
+            ``confidence`` the box score; ``data`` holds ``class_name``, ``tag_score``,
+            ``box_score`` and ``mask_score``, each (N,). N may be 0, with every column present.
+        ungrounded: tags that were looked for and found no box, in the order of ``tags``.
+        run: how it was made: models, digests, thresholds, version.
+
+    Raises:
+        InputError: the parts do not fit together.
+    """
+
+    image: ImageFacts
+    pixels: NDArray[np.uint8]
+    tags: Tags
+    detections: sv.Detections
+    ungrounded: tuple[str, ...] = ()
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        expected = (*self.image.size_hw, 3)
+        if self.pixels.shape != expected or self.pixels.dtype != np.uint8:
+            raise InputError(
+                f"pixels: expected uint8 {expected}, got {self.pixels.dtype} {self.pixels.shape}"
+            )
+        unknown = sorted(set(self.ungrounded) - set(self.tags.names))
+        if unknown:
+            raise InputError(f"ungrounded: not among the tags: {', '.join(unknown)}")
+        _check_masks(self.detections, self.image.size_hw)
+        _check_scores(self.detections)
+        _check_classes(self.detections, self.tags)
+
+    def __repr__(self) -> str:
+        height, width = self.image.size_hw
+        found = Counter(str(name) for name in self.detections.data["class_name"]).most_common()
+        objects = ", ".join(f"{name} {count}" for name, count in found[:5])
+        rest = f", and {len(found) - 5} more names" if len(found) > 5 else ""
+        missing = f", {len(self.ungrounded)} ungrounded" if self.ungrounded else ""
+        return (
+            f"<Annotation of {self.image.name}, {width} x {height} px: {len(self.tags)} tags, "
+            f"{len(self.detections)} objects{f' ({objects}{rest})' if found else ''}{missing}>"
+        )
+
+    @property
+    def masks(self) -> sv.CompactMask:
+        """The masks of the detections, N of the image's size."""
+        return cast("sv.CompactMask", self.detections.mask)
+
+    def _repr_png_(self) -> bytes:
+        """Draw the overlay for a notebook, no larger than a screen."""
+        scale = min(1.0, NOTEBOOK_SIDE / max(self.image.size_hw))
+        png = BytesIO()
+        self.overlay(scale=scale).save(png, "PNG")
+        return png.getvalue()
+
+    def overlay(self, **options: Any) -> PIL.Image.Image:
+        """Draw masks, boxes and labels on a copy of the image; an RGB picture.
+
+        Args:
+            **options: as ``grounded_ram.overlay.draw_overlay`` has them.
+        """
+        from grounded_ram.overlay import draw_overlay
+
+        return draw_overlay(self, **options)
+
+    def to_coco(self, **options: Any) -> dict[str, Any]:
+        """Return this image as a COCO dataset of one image, in plain Python values.
+
+        Args:
+            **options: as ``grounded_ram.export.coco.to_coco`` has them.
+        """
+        from grounded_ram.export.coco import to_coco
+
+        return to_coco([self], **options)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write ``NAME.tags.json``, ``NAME.coco.json`` and ``NAME.overlay.jpg`` into a folder.
+
+        NAME is the image's name without its ending. Where the folder holds another image of that
+        name, some digits of this image's digest are added; the same image replaces its own files.
+
+        Returns:
+            The paths written.
+        """
+        from grounded_ram.export.folder import save_annotation
+
+        return save_annotation(self, folder)
+
+
+def _check_masks(detections: sv.Detections, size_hw: tuple[int, int]) -> None:
+    mask = detections.mask
+    found = getattr(mask, "image_shape", None)
+    if found is None:
+        raise InputError(
+            f"detections.mask: expected an sv.CompactMask, got {type(mask).__name__}; "
+            "sv.CompactMask.from_dense makes one from (N, H, W) bool masks, N = 0 included"
+        )
+    if tuple(found) != tuple(size_hw):
+        raise InputError(f"detections.mask: expected masks of {size_hw} pixels, got {found}")
+
+
+def _check_scores(detections: sv.Detections) -> None:
+    n = len(detections)
+    for column in SCORE_COLUMNS:
+        scores = np.asarray(detections.data.get(column))
+        if scores.shape != (n,) or scores.dtype.kind != "f" or not np.isfinite(scores).all():
+            raise InputError(
+                f"detections.data[{column!r}]: expected ({n},) finite floats, "
+                f"got {scores.dtype} {scores.shape}"
+            )
+    if detections.confidence is None or not np.array_equal(
+        detections.confidence, detections.data["box_score"]
+    ):
+        raise InputError("detections.confidence must equal detections.data['box_score']")
+
+
+def _check_classes(detections: sv.Detections, tags: Tags) -> None:
+    ids = np.asarray(detections.class_id)
+    if ids.shape != (len(detections),) or ids.dtype.kind not in "iu":
+        raise InputError(f"detections.class_id: expected ({len(detections)},) whole numbers")
+    if len(ids) and (ids.min() < 0 or ids.max() >= len(tags)):
+        raise InputError(
+            f"detections.class_id: expected rows of the {len(tags)} tags, "
+            f"got {ids.min()} to {ids.max()}"
+        )
+    names = np.asarray(detections.data.get("class_name"))
+    expected = [tags.names[i] for i in ids]
+    if names.shape != ids.shape or names.tolist() != expected:
+        raise InputError("detections.data['class_name'] must name the tag that class_id points to")

@@ -1,0 +1,207 @@
+"""``grounded-ram annotate``: pictures in; overlays, COCO and a table out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from grounded_ram.cli import results, terminal
+from grounded_ram.cli.inputs import Failure, Inputs, collect
+from grounded_ram.cli.output import OutputFolder
+from grounded_ram.errors import GroundedRAMError, InputError
+from grounded_ram.presets import Preset, resolve_preset
+
+if TYPE_CHECKING:
+    from grounded_ram.annotation import Annotation
+
+MOST_LINES = 50
+"""Pictures that the table shows; results.json has them all."""
+
+
+class Masks(str, Enum):
+    """How the COCO file writes shapes."""
+
+    rle = "rle"
+    polygon = "polygon"
+
+
+@dataclass
+class Run:
+    """One run and what came of it so far.
+
+    Args:
+        look: annotates the picture at a path or URL.
+        output: where its overlay goes.
+        failures: inputs that gave nothing; grows.
+        pictures: the record of each picture that is done; grows.
+    """
+
+    look: Callable[[str], Annotation]
+    output: OutputFolder
+    failures: list[Failure]
+    pictures: list[dict[str, Any]] = field(default_factory=list)
+
+    def annotate(self, names: Iterable[tuple[str, str]]) -> Iterator[Annotation]:
+        """Annotate pictures, write their overlays, note what was found; set failures aside.
+
+        Args:
+            names: the source of each picture, and its name in what is written.
+        """
+        for source, name in names:
+            try:
+                annotation = self.look(source)
+                overlay = self.output.write_overlay(annotation.overlay(), name)
+            except InputError as error:
+                self._fail(source, str(error))
+            except (GroundedRAMError, OSError):
+                raise  # absent weights, a full disk: the next picture would fare no better
+            except Exception as error:  # too large for the memory, say
+                self._fail(source, f"{type(error).__name__}: {error}")
+            else:
+                self.pictures.append(results.record(annotation, name, overlay))
+                yield annotation
+
+    def _fail(self, source: str, error: str) -> None:
+        self.failures.append(Failure(source, error))
+
+
+def annotate(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE",
+            help="Files, http(s) URLs, folders (their pictures, sub-folders too) or patterns.",
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")
+    ] = Path("grounded-ram-output"),
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Which models; see `grounded-ram models`.", show_default="standard"),
+    ] = None,
+    tags: Annotated[
+        str | None,
+        typer.Option(metavar='"A,B"', help="Look for these things instead of asking the tagger."),
+    ] = None,
+    tag_threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Drop tags scored at or below it.")
+    ] = None,
+    box_threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Drop boxes scored at or below it.")
+    ] = None,
+    masks: Annotated[
+        Masks, typer.Option(help="Shapes in the COCO file: exact, or outlines.")
+    ] = Masks.rle,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
+    ] = False,
+) -> None:
+    """Label pictures: tags, boxes, masks; write overlays and one COCO file.
+
+    Exit code 0: all done; 1: some inputs failed, the others are done; 2: wrong usage.
+    """
+    row = _adjusted(resolve_preset(preset), tag_threshold, box_threshold)
+    asked = None if tags is None else _split(tags)
+    folder = OutputFolder(output)
+    if not overwrite:
+        folder.refuse_to_overwrite()
+    inputs = collect(images, leave_out=output)
+    with terminal.clean_stdout():
+        report = _run(row, inputs, folder, tags=asked, device=device, masks=masks)
+    if as_json:
+        terminal.show_json(report)
+    else:
+        _show(report)
+    if report["failed"]:
+        raise typer.Exit(1)
+
+
+def _adjusted(row: Preset, tag_threshold: float | None, box_threshold: float | None) -> Preset:
+    if tag_threshold is not None:
+        row = replace(row, tag_threshold=tag_threshold)
+    if box_threshold is not None:
+        row = replace(row, box_threshold=box_threshold)
+    return row
+
+
+def _split(tags: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in tags.split(",") if name.strip()))
+    if not names:
+        raise InputError(f'--tags must name things, as in --tags "red car,tree"; got {tags!r}')
+    return names
+
+
+def _run(
+    preset: Preset,
+    inputs: Inputs,
+    output: OutputFolder,
+    *,
+    tags: list[str] | None,
+    device: str,
+    masks: Masks,
+) -> dict[str, Any]:
+    """Annotate the inputs, write everything, and return the report."""
+    from grounded_ram.pipeline import GroundedRAM
+
+    model = GroundedRAM(preset, device=device)  # it reads its weights on the first picture
+    run = Run(partial(model.annotate, tags=tags), output, list(inputs.failures))
+    if inputs.names:
+        terminal.caution(preset)
+        _annotate_into_coco(run, inputs, masks)
+    written = {"coco": str(output.coco), "results": str(output.results)} if run.pictures else {}
+    report = {
+        "preset": preset.name,
+        "images": run.pictures,
+        "failed": [asdict(failure) for failure in run.failures],
+        **written,
+    }
+    if run.pictures:
+        from grounded_ram.export.files import write_json
+
+        write_json(report, output.results, indent=2)
+    return report
+
+
+def _annotate_into_coco(run: Run, inputs: Inputs, masks: Masks) -> None:
+    """Annotate picture by picture while the COCO file is written; write none of no pictures."""
+    from grounded_ram.export.coco import write_coco
+
+    names = inputs.names.items()
+    annotations = run.annotate(terminal.progress(names, len(names), "annotating"))
+    first = next(annotations, None)
+    if first is not None:
+        everything = chain([first], annotations)
+        write_coco(everything, run.output.coco, masks=masks.value, root=inputs.root)
+
+
+def _show(report: dict[str, Any]) -> None:
+    """Print the table, the notes, the failures and where things lie."""
+    pictures = report["images"]
+    if pictures:
+        terminal.show_table(results.HEADINGS, map(results.line, pictures[:MOST_LINES]))
+    if len(pictures) > MOST_LINES:
+        terminal.show(f"... and {len(pictures) - MOST_LINES} more pictures")
+    for picture in pictures:
+        for note in picture["notes"]:
+            terminal.say(f"note: {picture['name']}: {note}")
+    for failure in report["failed"]:
+        terminal.say(f"failed: {failure['input']}: {failure['error']}")
+    objects = sum(len(picture["objects"]) for picture in pictures)
+    terminal.show(f"pictures: {len(pictures)}, objects: {objects}, failed: {len(report['failed'])}")
+    if pictures:
+        terminal.show(f"overlays: {Path(report['coco']).parent / 'overlays'}")
+        terminal.show(f"COCO: {report['coco']}")
+        terminal.show(f"tags, scores, failures: {report['results']}")

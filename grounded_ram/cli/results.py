@@ -1,0 +1,70 @@
+"""What a run found: as plain values for JSON, and as lines for a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grounded_ram.annotation import SCORE_COLUMNS
+
+if TYPE_CHECKING:
+    from grounded_ram.annotation import Annotation
+
+HEADINGS = ("picture", "size", "objects", "also seen", "looked for, not found")
+
+
+def record(annotation: Annotation, name: str, overlay: Path) -> dict[str, Any]:
+    """Return what is known about one picture but its masks, in plain values."""
+    image, tags = annotation.image, annotation.tags
+    return {
+        "input": image.path,
+        "name": name,
+        "height": image.size_hw[0],
+        "width": image.size_hw[1],
+        "sha256": image.sha256,
+        "notes": list(image.notes),
+        "tags": [
+            {"name": tag, "kind": kind, "score": round(float(score), 6)}
+            for tag, kind, score in zip(tags.names, tags.kinds, tags.scores, strict=True)
+        ],
+        "objects": _objects(annotation),
+        "ungrounded": list(annotation.ungrounded),
+        "overlay": str(overlay),
+    }
+
+
+def _objects(annotation: Annotation) -> list[dict[str, Any]]:
+    found = annotation.detections
+    areas = annotation.masks.area
+    return [
+        {
+            "name": str(found.data["class_name"][row]),
+            "box_xyxy": [round(float(value), 2) for value in found.xyxy[row]],
+            "mask_area": int(areas[row]),
+            **{column: round(float(found.data[column][row]), 6) for column in SCORE_COLUMNS},
+        }
+        for row in range(len(found))
+    ]
+
+
+def line(picture: dict[str, Any]) -> tuple[str, ...]:
+    """Return the cells of one picture's line, under ``HEADINGS``."""
+    found = [item["name"] for item in picture["objects"]]
+    named = {*found, *picture["ungrounded"]}
+    others = [tag["name"] for tag in picture["tags"] if tag["name"] not in named]
+    size = f"{picture['width']} x {picture['height']}"
+    return (
+        picture["name"],
+        size,
+        count(found) or "none",
+        ", ".join(others),
+        ", ".join(picture["ungrounded"]),
+    )
+
+
+def count(names: Iterable[str]) -> str:
+    """Write names with how often each comes, the most frequent first: "tree 3, car"."""
+    numbers = Counter(names).most_common()
+    return ", ".join(name if n == 1 else f"{name} {n}" for name, n in numbers)

@@ -1,0 +1,1 @@
+"""Detectors: where the tags of a picture are, as boxes."""

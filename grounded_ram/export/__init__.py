@@ -1,0 +1,1 @@
+"""Annotations in the formats of other tools: a pure ``to_x`` and a thin writer each."""

@@ -1,0 +1,205 @@
+"""COCO datasets: one JSON file for one image or for a whole folder.
+
+Ids count from 1. Categories are the names that have an object in the file, sorted, with the tag's
+kind as ``supercategory``. ``area`` counts mask pixels, ``bbox`` is tight around them, ``iscrowd``
+is always 0. Objects with an empty mask are left out; images without objects stay in.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Any, Literal, get_args
+
+import numpy as np
+
+from grounded_ram.annotation import SCORE_COLUMNS, Annotation, ImageFacts
+from grounded_ram.errors import InputError
+from grounded_ram.export import shapes
+from grounded_ram.export.files import plain, replacing
+
+MaskFormat = Literal["rle", "polygon"]
+
+
+def to_coco(
+    annotations: Sequence[Annotation],
+    *,
+    masks: MaskFormat = "rle",
+    root: str | Path | None = None,
+) -> dict[str, Any]:
+    """Return images and their objects as one COCO dataset, in plain Python values.
+
+    Args:
+        annotations: the images, in the order in which they are numbered; may be empty.
+        masks: "rle" is compact; "polygon" can be edited in other tools, and is cut at holes. Both
+            give back the same pixels in pycocotools; readers that paint a polygon's border too, as
+            supervision does, add one row and one column.
+        root: ``file_name`` is each image's path relative to this folder; None means its bare name.
+
+    Raises:
+        InputError: an image lies outside ``root``, or two images would have one ``file_name``.
+    """
+    ledger = _Ledger(masks, root)
+    images, objects = [], []
+    for annotation in annotations:
+        image, found = ledger.enter(annotation)
+        images.append(image)
+        objects.extend(found)
+    ids = ledger.category_ids()
+    for item in objects:
+        item["category_id"] = ids[item["category_id"]]
+    return {**ledger.closing(), "images": images, "annotations": objects}
+
+
+def write_coco(
+    annotations: Iterable[Annotation],
+    path: str | Path,
+    *,
+    masks: MaskFormat = "rle",
+    root: str | Path | None = None,
+) -> int:
+    """Write what ``to_coco`` returns, one image at a time, so that a dataset of any size fits.
+
+    Neither the images nor their objects are kept in memory. The file appears once it is complete;
+    if ``annotations`` raises, an older file of that name stays as it was.
+
+    Returns:
+        How many images were written.
+    """
+    ledger = _Ledger(masks, root)
+    path = Path(path)
+    with replacing(path) as file, tempfile.TemporaryFile(dir=path.parent) as spool:
+        file.write(b'{"images": [')
+        for annotation in annotations:
+            image, found = ledger.enter(annotation)
+            file.write(_separator(ledger.images) + _encode(image))
+            spool.writelines(_encode(item) + b"\n" for item in found)
+        file.write(b'],\n"annotations": [')
+        spool.seek(0)
+        _copy_objects(spool, file, ledger.category_ids())
+        file.write(b"],\n" + _encode(ledger.closing())[1:])
+    return ledger.images
+
+
+class _Ledger:
+    """Numbers images and objects as they come, and keeps what the whole file must know."""
+
+    def __init__(self, masks: MaskFormat, root: str | Path | None) -> None:
+        if masks not in get_args(MaskFormat):
+            raise InputError(f"masks: expected one of {get_args(MaskFormat)}, got {masks!r}")
+        self.masks = masks
+        self.root = None if root is None else Path(root)
+        self.images = 0
+        self.objects = 0
+        self.kinds: dict[str, str] = {}
+        self.digests: dict[str, str] = {}
+        self.run: dict[str, Any] | None = None
+
+    def enter(self, annotation: Annotation) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return the image's record and its objects', with names in place of category ids."""
+        facts = annotation.image
+        self.images += 1
+        run = plain(annotation.run)
+        if self.run is None:
+            self.run = run
+        self.run = {key: value for key, value in self.run.items() if run.get(key) == value}
+        image = {
+            "id": self.images,
+            "file_name": self._file_name(facts),
+            "height": int(facts.size_hw[0]),
+            "width": int(facts.size_hw[1]),
+            "sha256": facts.sha256,
+        }
+        items = (self._object(annotation, row) for row in range(len(annotation.detections)))
+        return image, [item for item in items if item is not None]
+
+    def _object(self, annotation: Annotation, row: int) -> dict[str, Any] | None:
+        found = annotation.detections
+        region = shapes.region_of(annotation.masks, row)
+        if region is None:
+            return None
+        name = str(found.data["class_name"][row])
+        self.kinds.setdefault(name, _kind(annotation, row))
+        self.objects += 1
+        scores = {key: round(float(found.data[key][row]), 6) for key in SCORE_COLUMNS}
+        return {
+            "id": self.objects,
+            "image_id": self.images,
+            "category_id": name,
+            "bbox": shapes.bbox_xywh(region),
+            "area": shapes.area(region),
+            "iscrowd": 0,
+            "segmentation": (
+                shapes.rle(region, annotation.image.size_hw)
+                if self.masks == "rle"
+                else shapes.polygons(region)
+            ),
+            "score": scores["box_score"],
+            **scores,
+        }
+
+    def _file_name(self, facts: ImageFacts) -> str:
+        name = _relative_name(facts, self.root)
+        if self.digests.setdefault(name, facts.sha256) != facts.sha256:
+            raise InputError(
+                f"two images would be called {name!r} in the COCO file; "
+                "give root=, the folder that their paths are relative to"
+            )
+        return name
+
+    def category_ids(self) -> dict[str, int]:
+        """Number the names seen so far, sorted, from 1."""
+        return {name: number for number, name in enumerate(sorted(self.kinds), start=1)}
+
+    def closing(self) -> dict[str, Any]:
+        """Return what is known when all images were seen: info, licences, categories."""
+        info = {
+            "description": "labelled automatically by grounded-ram",
+            "version": _version(),
+            "run": self.run or {},
+        }
+        categories = [
+            {"id": number, "name": name, "supercategory": self.kinds[name]}
+            for name, number in self.category_ids().items()
+        ]
+        return {"info": info, "licenses": [], "categories": categories}
+
+
+def _kind(annotation: Annotation, row: int) -> str:
+    return annotation.tags.kinds[int(np.asarray(annotation.detections.class_id)[row])]
+
+
+def _relative_name(facts: ImageFacts, root: Path | None) -> str:
+    if root is None or facts.path is None or "://" in facts.path:
+        return facts.name
+    path = Path(facts.path)
+    # As the paths are spelt, then with links and dots followed.
+    for file, folder in ((path.absolute(), root.absolute()), (path.resolve(), root.resolve())):
+        if file.is_relative_to(folder):
+            return file.relative_to(folder).as_posix()
+    raise InputError(f"image {facts.path} is not inside root {root}")
+
+
+def _version() -> str:
+    try:
+        return version("grounded-ram")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return "unknown"
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _separator(number: int) -> bytes:
+    return b"\n" if number == 1 else b",\n"
+
+
+def _copy_objects(spool: IO[bytes], file: IO[bytes], ids: Mapping[str, int]) -> None:
+    for number, line in enumerate(spool, start=1):
+        item = json.loads(line)
+        item["category_id"] = ids[item["category_id"]]
+        file.write(_separator(number) + _encode(item))

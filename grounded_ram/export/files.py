@@ -1,0 +1,52 @@
+"""Files that are either whole or absent, and values that JSON can hold."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes the place of ``path`` only once it is complete.
+
+    If the block raises, ``path`` is left as it was. Missing folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with draft.open("xb") as file:
+            yield file
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_json(value: Any, path: Path, *, indent: int | None = None) -> None:
+    """Write plain values as UTF-8 JSON, whole or not at all."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into what JSON can hold: numpy into lists, NaN into None, the rest into text."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
+        return [plain(item) for item in items]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return str(value)

@@ -1,0 +1,304 @@
+"""GroundedRAM: a picture in, everything known about it out.
+
+image ─ tagger ─► tags ─ kinds ─► detector ─► boxes ─ merge ─► segmenter ─► Annotation
+"""
+
+from __future__ import annotations
+
+import numbers
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+import supervision as sv
+
+import grounded_ram
+from grounded_ram.annotation import Annotation, ImageFacts, Tags
+from grounded_ram.backends import (
+    Backend,
+    check_boxes,
+    check_masks,
+    check_tags,
+    no_boxes,
+    no_masks,
+)
+from grounded_ram.errors import InputError
+from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, load_image
+from grounded_ram.merging import merge
+from grounded_ram.presets import Preset, resolve_preset
+from grounded_ram.runtime import pick_device, pick_dtype
+from grounded_ram.stages import Detector, Segmenter, Tagger
+
+if TYPE_CHECKING:
+    import torch
+
+    from grounded_ram.decoding import ColorOrder
+
+
+class GroundedRAM:
+    """Tags, boxes and masks for any picture.
+
+    Weights are read on the first image that needs them: with tags of your own the tagger is never
+    loaded. One instance may serve several threads; pickling takes the choices, not the weights.
+
+    Args:
+        preset: a name, a row of your own, or None for the one that GROUNDED_RAM_PRESET names, else
+            "standard".
+        tagger: instead of the preset's, a name such as "ram:tiny" or an object with ``tag``,
+        detector: or with ``detect``,
+        segmenter: or with ``segment``; ``grounded_ram.stages`` says what each must return.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps"; for backends given by name.
+        dtype: "auto", "float32" or "bfloat16"; for backends given by name.
+        tag_threshold: instead of the preset's: tags scored at or below it are dropped.
+        box_threshold: instead of the preset's: boxes scored at or below it are dropped.
+        nms_iou: instead of the preset's: see ``grounded_ram.merging.merge``.
+        max_pixels: larger pictures are refused.
+
+    Attributes:
+        preset: the row in effect, with all that was given in place of its own.
+        device: where the networks run.
+        dtype: the number type they run in.
+
+    Raises:
+        UnknownNameError: no preset, adapter or checkpoint has that name.
+        InputError: a threshold lies outside [0, 1], the machine has no such device, or an object is
+            no backend.
+    """
+
+    def __init__(
+        self,
+        preset: str | Preset | None = None,
+        *,
+        tagger: str | Tagger | None = None,
+        detector: str | Detector | None = None,
+        segmenter: str | Segmenter | None = None,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
+        tag_threshold: float | None = None,
+        box_threshold: float | None = None,
+        nms_iou: float | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        row = resolve_preset(preset)
+        self._asked: dict[str, Any] = {"device": device, "dtype": dtype, "max_pixels": max_pixels}
+        self._max_pixels = max_pixels
+        self.device = pick_device(device)
+        self.dtype = pick_dtype(dtype, self.device)
+        where = {"device": self.device, "dtype": self.dtype}
+        self._tagger: Backend[Tagger] = Backend(
+            "tagger", row.tagger if tagger is None else tagger, **where
+        )
+        self._detector: Backend[Detector] = Backend(
+            "detector", row.detector if detector is None else detector, **where
+        )
+        self._segmenter: Backend[Segmenter] = Backend(
+            "segmenter", row.segmenter if segmenter is None else segmenter, **where
+        )
+        self.preset = replace(
+            row,
+            tagger=self._tagger.name,
+            detector=self._detector.name,
+            segmenter=self._segmenter.name,
+            **_shares(tag_threshold=tag_threshold, box_threshold=box_threshold, nms_iou=nms_iou),
+        )
+
+    def __repr__(self) -> str:
+        row = self.preset
+        return (
+            f"<GroundedRAM {row.name!r}: {row.tagger}, {row.detector}, {row.segmenter}; "
+            f"{self.device}, {_name_of(self.dtype)}>"
+        )
+
+    def __reduce__(self) -> tuple[partial[GroundedRAM], tuple[()]]:
+        choices: dict[str, Any] = {
+            "tagger": self._tagger.choice,
+            "detector": self._detector.choice,
+            "segmenter": self._segmenter.choice,
+        }
+        return partial(type(self), self.preset, **choices, **self._asked), ()
+
+    def annotate(
+        self,
+        image: ImageSource,
+        *,
+        tags: Sequence[str] | Tags | None = None,
+        color: ColorOrder = "bgr",
+    ) -> Annotation:
+        """Find out what is in a picture, where, and on which pixels.
+
+        A tag is looked for if the preset grounds its kind; ``ungrounded`` names those that were
+        looked for and that no object carries in the end. An object whose mask came out empty stays:
+        a box was found, ``mask_score`` says how sure the segmenter was, and exports of shapes leave
+        it out.
+
+        Args:
+            image: a path, a URL, bytes, a binary file, a PIL image, a numpy array or a tensor.
+            tags: what to look for, the tagger is not asked: names, each of which is looked for, or
+                ``Tags``, whose kinds count as the tagger's do.
+            color: channel order of a numpy array.
+
+        Raises:
+            InputError: the image or the tags cannot be used, or a backend returned what its stage
+                does not.
+            WeightsError: weights are absent or damaged; the message says what to type.
+        """
+        kinds, named = self._named(tags)
+        loaded = load_image(image, color=color, max_pixels=self._max_pixels)
+        return self._annotate([loaded], kinds, named)[0]
+
+    def annotate_batch(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        tags: Sequence[str] | Tags | None = None,
+        color: ColorOrder = "bgr",
+    ) -> list[Annotation]:
+        """Annotate several pictures, of any sizes; each result is the one that ``annotate`` gives.
+
+        Args:
+            images: B pictures; B may be 0.
+            tags: as for ``annotate``, the same for all.
+            color: channel order of numpy arrays.
+
+        Raises:
+            InputError: as for ``annotate``; an image that cannot be used is told by its place.
+            WeightsError: as for ``annotate``.
+        """
+        kinds, named = self._named(tags)
+        return self._annotate(_load_all(images, color, self._max_pixels), kinds, named)
+
+    def _named(self, tags: Sequence[str] | Tags | None) -> tuple[Sequence[str], Tags | None]:
+        """Return the kinds to look for, and the caller's tags."""
+        if tags is None or isinstance(tags, Tags):
+            return self.preset.ground_kinds, tags
+        named = Tags.of(_names(tags))
+        return named.kinds, named
+
+    def _annotate(
+        self, loaded: Sequence[LoadedImage], kinds: Sequence[str], named: Tags | None
+    ) -> list[Annotation]:
+        if not loaded:
+            return []
+        pixels = [image.pixels for image in loaded]
+        seen = self._tag(pixels) if named is None else [named] * len(pixels)
+        wanted = [tags.select(kinds) for tags in seen]
+        boxes = self._detect(pixels, wanted)
+        labelled = [_label(found, tags) for found, tags in zip(boxes, seen, strict=True)]
+        objects = self._segment(pixels, labelled)
+        run = self._record(asked_tagger=named is None)
+        return [
+            Annotation(_facts(image), image.pixels, tags, found, _lost(looked_for, found), run)
+            for image, tags, found, looked_for in zip(loaded, seen, objects, wanted, strict=True)
+        ]
+
+    def _tag(self, images: list[Image]) -> list[Tags]:
+        found = self._tagger.get().tag(images, threshold=self.preset.tag_threshold)
+        return check_tags(found, images, self._tagger)
+
+    def _detect(self, images: list[Image], tags: list[Tags]) -> list[sv.Detections]:
+        """Find one box for each object; an image without tags is not looked at."""
+        boxes = [no_boxes() for _ in images]
+        rows = [i for i, wanted in enumerate(tags) if len(wanted)]
+        if rows:
+            some, theirs = [images[i] for i in rows], [tags[i] for i in rows]
+            detector = self._detector.get()
+            found = detector.detect(some, theirs, threshold=self.preset.box_threshold)
+            checked = check_boxes(found, some, theirs, self._detector)
+            for i, one in zip(rows, checked, strict=True):
+                boxes[i] = merge(one, iou=self.preset.nms_iou)
+        return boxes
+
+    def _segment(self, images: list[Image], boxes: list[sv.Detections]) -> list[sv.Detections]:
+        """Cut each box's mask; an image without boxes is not looked at."""
+        rows = [i for i, found in enumerate(boxes) if len(found)]
+        objects = [
+            found if len(found) else no_masks(found, image)
+            for found, image in zip(boxes, images, strict=True)
+        ]
+        if rows:
+            some, theirs = [images[i] for i in rows], [boxes[i] for i in rows]
+            found = self._segmenter.get().segment(some, theirs)
+            checked = check_masks(found, some, theirs, self._segmenter)
+            for i, one in zip(rows, checked, strict=True):
+                objects[i] = one
+        return objects
+
+    def _record(self, *, asked_tagger: bool) -> dict[str, Any]:
+        """Say how a result was made, so that it can be made again."""
+        return {
+            "version": grounded_ram.__version__,
+            "preset": self.preset.name,
+            "tagger": self._tagger.record() if asked_tagger else None,
+            "detector": self._detector.record(),
+            "segmenter": self._segmenter.record(),
+            "tag_threshold": self.preset.tag_threshold if asked_tagger else None,
+            "box_threshold": self.preset.box_threshold,
+            "nms_iou": self.preset.nms_iou,
+            "ground_kinds": list(self.preset.ground_kinds),
+            "device": str(self.device),
+            "dtype": _name_of(self.dtype),
+        }
+
+
+def _shares(**given: float | None) -> Mapping[str, Any]:
+    """Return those thresholds that were given, as plain numbers."""
+    for what, value in given.items():
+        if value is not None and not (isinstance(value, numbers.Real) and 0 <= value <= 1):
+            raise InputError(f"{what}: expected a number in [0, 1], got {value!r}")
+    return {what: float(value) for what, value in given.items() if value is not None}
+
+
+def _names(tags: Sequence[str]) -> list[str]:
+    if isinstance(tags, str):
+        listed = [part.strip() for part in tags.split(",")]
+        raise InputError(f"tags: expected a list of names, got one text; write tags={listed}")
+    wrong = [tag for tag in tags if not (isinstance(tag, str) and tag.strip())]
+    if wrong:
+        raise InputError(f"tags: expected names that are not empty, got {wrong[0]!r}")
+    return list(tags)
+
+
+def _load_all(
+    images: Iterable[ImageSource], color: ColorOrder, max_pixels: int
+) -> list[LoadedImage]:
+    alone = (str, bytes, bytearray, os.PathLike, PIL.Image.Image)
+    if isinstance(images, alone) or hasattr(images, "read") or getattr(images, "ndim", 4) != 4:
+        raise InputError("images: expected several in a list, got one; annotate() takes one")
+    loaded = []
+    for place, image in enumerate(images):
+        try:
+            loaded.append(load_image(image, color=color, max_pixels=max_pixels))
+        except InputError as error:
+            raise InputError(f"image {place} of the batch, counted from 0: {error}") from error
+    return loaded
+
+
+def _label(boxes: sv.Detections, tags: Tags) -> sv.Detections:
+    """Number the boxes by the rows of all tags, and give them their scores."""
+    names = np.asarray(boxes.data["class_name"])
+    row = {name: i for i, name in enumerate(tags.names)}
+    class_id = np.array([row[name] for name in names.tolist()], np.int64)
+    data: dict[str, Any] = {
+        "class_name": names,
+        "tag_score": tags.scores[class_id].astype(np.float32),
+        "box_score": np.array(boxes.confidence),
+    }
+    return replace(boxes, class_id=class_id, data=data)
+
+
+def _lost(wanted: Tags, found: sv.Detections) -> tuple[str, ...]:
+    """Return the tags that no object carries."""
+    carried = set(np.asarray(found.data["class_name"]).tolist())
+    return tuple(name for name in wanted.names if name not in carried)
+
+
+def _facts(image: LoadedImage) -> ImageFacts:
+    return ImageFacts(image.path, image.pixels.shape[:2], image.sha256, image.notes)
+
+
+def _name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

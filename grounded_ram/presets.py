@@ -1,0 +1,116 @@
+"""Presets: backends and thresholds that work together, one row each.
+
+A row names its backends as "adapter:checkpoint". Nothing in this package asks for a row's name:
+make your own with ``dataclasses.replace`` and pass it wherever a name may stand.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from grounded_ram.errors import InputError, UnknownNameError
+from grounded_ram.names import unknown_name
+
+PRESET_VARIABLE = "GROUNDED_RAM_PRESET"
+"""The environment variable that names the preset when the caller names none."""
+
+DEFAULT_PRESET = "standard"
+"""The preset when neither the caller nor the environment names one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One working choice of backends and thresholds.
+
+    Raises:
+        InputError: a threshold lies outside [0, 1].
+    """
+
+    name: str
+    """What the run's record calls it."""
+    summary: str
+    """One line: what it is good for."""
+    tagger: str
+    """Backend that says what is in the picture."""
+    detector: str
+    """Backend that says where."""
+    segmenter: str
+    """Backend that says which pixels."""
+    tag_threshold: float | None = None
+    """Tags scored at or below it are dropped; None means the checkpoint's own for each tag."""
+    box_threshold: float = 0.3
+    """Boxes scored at or below it are dropped."""
+    nms_iou: float = 0.5
+    """Of two boxes that overlap by more than this share, the better one stays."""
+    ground_kinds: tuple[str, ...] = ("object", "stuff", "part", "unjudged")
+    """Kinds of tags that the detector is asked to find; the others describe the whole picture."""
+    licence: str = "Apache-2.0"
+    """Licence of the weights."""
+    caution: str = ""
+    """What a user must know before trusting a result; said once a run."""
+
+    def __post_init__(self) -> None:
+        for field in ("tag_threshold", "box_threshold", "nms_iou"):
+            value = getattr(self, field)
+            if value is not None and not 0 <= value <= 1:
+                raise InputError(f"preset {self.name!r}: {field} must lie in [0, 1], got {value!r}")
+
+
+_ROWS = (
+    Preset(
+        name="tiny",
+        summary="small models inside the package: no download, for trying things out and for tests",
+        tagger="ram:tiny",
+        detector="grounding-dino:tiny",
+        segmenter="sam:tiny",
+        caution=(
+            "the tiny preset knows only picture-book things drawn by this package; "
+            'for photographs use preset="standard"'
+        ),
+    ),
+    Preset(
+        name="fast",
+        summary="photographs, with the smallest segmenter",
+        tagger="ram:swin-l",
+        detector="grounding-dino:swin-t",
+        segmenter="sam:vit-b",
+    ),
+    Preset(
+        name="standard",
+        summary="photographs, with the classic trio",
+        tagger="ram:swin-l",
+        detector="grounding-dino:swin-t",
+        segmenter="sam:vit-h",
+    ),
+    Preset(
+        name="best",
+        summary="photographs, with the larger detector",
+        tagger="ram:swin-l",
+        detector="grounding-dino:swin-b",
+        segmenter="sam:vit-h",
+    ),
+)
+
+PRESETS: dict[str, Preset] = {row.name: row for row in _ROWS}
+"""The presets by name."""
+
+
+def resolve_preset(preset: str | Preset | None = None) -> Preset:
+    """Return the preset that was asked for.
+
+    Args:
+        preset: a row, a name, or None for the one that GROUNDED_RAM_PRESET names, else "standard".
+
+    Raises:
+        UnknownNameError: no preset has that name.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    name = os.environ.get(PRESET_VARIABLE) or DEFAULT_PRESET if preset is None else preset
+    if name in PRESETS:
+        return PRESETS[name]
+    error = unknown_name("preset", name, PRESETS)
+    if preset is None:
+        raise UnknownNameError(f"{PRESET_VARIABLE} is set to a preset nobody knows: {error}")
+    raise error

@@ -1,0 +1,1 @@
+"""The RAM family as torch modules, with the official weights' key names."""

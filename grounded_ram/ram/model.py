@@ -1,0 +1,131 @@
+"""RAM: an image encoder, one query a tag, and a head that lets each query look at the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from grounded_ram.ram.swin import SwinConfig, SwinEncoder
+from grounded_ram.ram.tag_decoder import HeadSizes, TagDecoder
+
+UNREAD_PREFIXES = ("tag_encoder.", "text_decoder.")
+"""Keys of an official checkpoint that tagging leaves unread: the two networks that write captions.
+
+The tag encoder repeats weights that it shares with the tagging head; the head reads its own copy.
+"""
+
+DERIVED_SUFFIXES = (".relative_position_index", ".attn_mask")
+"""Keys of an official checkpoint that follow from the sizes; timm computes them when built."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RAMConfig(SwinConfig):
+    """Sizes of RAM, on top of its image encoder's; the defaults are those of the official RAM.
+
+    Raises:
+        InputError: the sizes contradict each other.
+    """
+
+    num_tags: int = 4585
+    """Tags that the checkpoint knows."""
+    image_proj_dim: int = 512
+    """Channels of the image tokens that the head looks at."""
+    label_dim: int = 512
+    """Channels of a label embedding."""
+    head_width: int = 768
+    """Channels of a query inside the head."""
+    head_layers: int = 2
+    """Layers of the head."""
+    head_heads: int = 4
+    """Attention heads of each of the head's layers."""
+    head_ffn: int = 3072
+    """Channels inside the head's feed-forward networks."""
+    dropout: float = 0.1
+    """In training: dropout inside the head."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.head_sizes()
+
+    def head_sizes(self) -> HeadSizes:
+        """Return the sizes of the tagging head."""
+        return HeadSizes(
+            layers=self.head_layers,
+            width=self.head_width,
+            memory_dim=self.image_proj_dim,
+            heads=self.head_heads,
+            ffn=self.head_ffn,
+            dropout=self.dropout,
+        )
+
+
+class RAM(nn.Module):
+    """Recognize Anything: one logit for each tag, with the official key names.
+
+    ``label_embed`` starts as random codes, one a tag; a checkpoint brings text embeddings.
+    """
+
+    def __init__(self, config: RAMConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.visual_encoder = SwinEncoder(config)
+        self.image_proj = nn.Linear(config.out_dim, config.image_proj_dim)
+        self.label_embed = nn.Parameter(torch.randn(config.num_tags, config.label_dim))
+        self.wordvec_proj = nn.Linear(config.label_dim, config.head_width)
+        self.tagging_head = TagDecoder(config.head_sizes())
+        self.fc = nn.Linear(config.head_width, 1)
+
+    def label_queries(self, label_embed: Tensor | None = None) -> Tensor:
+        """Return the (L, head_width) queries, which no image changes.
+
+        Args:
+            label_embed: (L, label_dim) embeddings of tags of the caller's choice; None means the
+                checkpoint's own tags.
+        """
+        embed = self.label_embed if label_embed is None else label_embed
+        return functional.relu(self.wordvec_proj(embed))
+
+    def image_tokens(self, tokens: Tensor) -> Tensor:
+        """Project the encoder's (B, 1 + N, C) tokens to (B, 1 + N, image_proj_dim)."""
+        out: Tensor = self.image_proj(tokens)
+        return out
+
+    def decode(self, image_tokens: Tensor, queries: Tensor) -> Tensor:
+        """Return the (B, L) logits of L queries, each asked of B images.
+
+        Args:
+            image_tokens: (B, 1 + N, image_proj_dim), as ``image_tokens`` returned them.
+            queries: (L, head_width), as ``label_queries`` returned them.
+        """
+        batch = queries.expand(len(image_tokens), -1, -1)
+        logits: Tensor = self.fc(self.tagging_head(batch, image_tokens))
+        return logits.squeeze(-1)
+
+    def forward(self, images: Tensor, queries: Tensor | None = None) -> Tensor:
+        """Return (B, L) logits for (B, 3, S, S) normalised images.
+
+        Args:
+            images: B images of the configured size.
+            queries: what ``label_queries`` returned, to compute it once for many images.
+        """
+        if queries is None:
+            queries = self.label_queries()
+        tokens = self.visual_encoder(images).tokens
+        return self.decode(self.image_tokens(tokens), queries)
+
+
+def tagging_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Pick from an official checkpoint what ``RAM`` reads, under the names it has here.
+
+    Every other key is kept as it is, so that loading fails on it.
+    """
+    return {
+        # Older official files call the tagging head by another name.
+        key.replace("vision_multi", "tagging_head"): value
+        for key, value in state.items()
+        if not key.startswith(UNREAD_PREFIXES) and not key.endswith(DERIVED_SUFFIXES)
+    }

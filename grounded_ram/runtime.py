@@ -1,0 +1,88 @@
+"""Where and how networks run: the device, the number type, and batches of inputs of one size."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+import torch
+
+from grounded_ram.errors import InputError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Number types that networks run in, by name."""
+
+
+def pick_device(device: str | torch.device = "auto") -> torch.device:
+    """Return the device that was asked for; "auto" is CUDA, else MPS, else the CPU.
+
+    Raises:
+        InputError: torch knows no such device, or this machine has none.
+    """
+    if device == "auto":
+        return torch.device(_best_device())
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(
+            f'device must be "auto", "cpu", "cuda", "cuda:1" or "mps"; got {device!r}'
+        ) from error
+    here = {"cpu": 1, "cuda": _cuda_count(), "mps": int(torch.backends.mps.is_available())}
+    if (chosen.index or 0) >= here.get(chosen.type, 0):
+        present = ", ".join(
+            [name if n == 1 else f"{name}:0-{n - 1}" for name, n in here.items() if n]
+        )
+        raise InputError(
+            f"device {str(chosen)!r} is not on this machine; here are: {present}. "
+            'Use device="auto" to take the best one.'
+        )
+    return chosen
+
+
+def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """Return the number type that was asked for.
+
+    Args:
+        dtype: "float32", "bfloat16", or "auto": bfloat16 on a CUDA device that computes in it, else
+            float32.
+        device: where the networks will run.
+
+    Raises:
+        InputError: networks do not run in that type.
+    """
+    if dtype == "auto":
+        fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if fast else torch.float32
+    chosen = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if chosen is None or chosen not in DTYPES.values():
+        raise InputError(f'dtype must be "auto", {" or ".join(map(repr, DTYPES))}; got {dtype!r}')
+    return chosen
+
+
+def groups(keys: Iterable[Hashable], batch_size: int) -> list[list[int]]:
+    """Sort the positions of equal keys into lists of at most ``batch_size``.
+
+    Lists come in the order in which their keys first come; positions ascend inside each.
+
+    Raises:
+        InputError: the batch size is below 1.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    rows: dict[Hashable, list[int]] = {}
+    for index, key in enumerate(keys):
+        rows.setdefault(key, []).append(index)
+    return [
+        row[start : start + batch_size]
+        for row in rows.values()
+        for start in range(0, len(row), batch_size)
+    ]
+
+
+def _best_device() -> str:
+    if _cuda_count():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _cuda_count() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

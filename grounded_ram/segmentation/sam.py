@@ -1,0 +1,348 @@
+"""SAM: masks for boxes, with the networks of ``segment_anything`` at any size.
+
+The image embedding is computed once an image and passed on, never kept: a segmenter holds weights
+and nothing else, so images cannot see each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import supervision as sv
+import torch
+from numpy.typing import NDArray
+from segment_anything.modeling import (
+    ImageEncoderViT,
+    MaskDecoder,
+    PromptEncoder,
+    Sam,
+    TwoWayTransformer,
+)
+
+from grounded_ram.errors import InputError, WeightsError
+from grounded_ram.images import Image
+from grounded_ram.weights import Checkpoint, fetch, load_state_dict
+
+_PIXELS_AT_ONCE = 2**24
+"""Masks are blown up to the image's size in groups of at most this many pixels (or one by one)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAMConfig:
+    """Sizes of one SAM; the defaults are those of the released ViT-B.
+
+    Raises:
+        InputError: The sizes do not fit together.
+    """
+
+    image_size: int = 1024
+    """Side of the square, in pixels, into which an image is fitted and padded."""
+    patch_size: int = 16
+    encoder_width: int = 768
+    encoder_depth: int = 12
+    encoder_heads: int = 12
+    encoder_mlp_ratio: float = 4.0
+    window_size: int = 14
+    """Side of an attention window in patches; 0 lets every block see the whole image."""
+    global_blocks: tuple[int, ...] = (2, 5, 8, 11)
+    """The blocks, counted from 0, that see the whole image in spite of the window."""
+    prompt_width: int = 256
+    """Channels of the image embedding, the prompts and the decoder."""
+    mask_prompt_width: int = 16
+    decoder_depth: int = 2
+    decoder_heads: int = 8
+    decoder_mlp: int = 2048
+    multimask_outputs: int = 3
+    iou_head_depth: int = 3
+    iou_head_width: int = 256
+    pixel_mean: tuple[float, ...] = (123.675, 116.28, 103.53)
+    pixel_std: tuple[float, ...] = (58.395, 57.12, 57.375)
+
+    def __post_init__(self) -> None:
+        for size, divisor, what in (
+            (self.image_size, self.patch_size, "image_size by patch_size"),
+            (self.encoder_width, self.encoder_heads, "encoder_width by encoder_heads"),
+            (self.prompt_width, 2 * self.decoder_heads, "prompt_width by 2 * decoder_heads"),
+            (self.prompt_width, 8, "prompt_width by 8"),
+            (self.mask_prompt_width, 4, "mask_prompt_width by 4"),
+        ):
+            if divisor < 1 or size < 1 or size % divisor:
+                raise InputError(f"SAM: expected to divide {what}, got {size} by {divisor}")
+        if not all(0 <= block < self.encoder_depth for block in self.global_blocks):
+            raise InputError(
+                f"SAM: expected global_blocks in 0..{self.encoder_depth - 1}, "
+                f"got {self.global_blocks}"
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SAMConfig:
+        """Make a config from JSON's types; fields left out keep their defaults.
+
+        Raises:
+            InputError: A field is not known, or the sizes do not fit together.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise InputError(f"SAM: unknown fields {', '.join(unknown)}; known: {', '.join(known)}")
+        typed: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**typed)
+
+
+def build_sam(config: SAMConfig) -> Sam:
+    """Make the network with fresh weights and the released models' keys, in eval mode."""
+    grid = config.image_size // config.patch_size
+    encoder = ImageEncoderViT(
+        img_size=config.image_size,
+        patch_size=config.patch_size,
+        embed_dim=config.encoder_width,
+        depth=config.encoder_depth,
+        num_heads=config.encoder_heads,
+        mlp_ratio=config.encoder_mlp_ratio,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+        qkv_bias=True,
+        use_rel_pos=True,
+        window_size=config.window_size,
+        global_attn_indexes=config.global_blocks,
+        out_chans=config.prompt_width,
+    )
+    prompts = PromptEncoder(
+        embed_dim=config.prompt_width,
+        image_embedding_size=(grid, grid),
+        input_image_size=(config.image_size, config.image_size),
+        mask_in_chans=config.mask_prompt_width,
+    )
+    decoder = MaskDecoder(
+        num_multimask_outputs=config.multimask_outputs,
+        transformer=TwoWayTransformer(
+            depth=config.decoder_depth,
+            embedding_dim=config.prompt_width,
+            mlp_dim=config.decoder_mlp,
+            num_heads=config.decoder_heads,
+        ),
+        transformer_dim=config.prompt_width,
+        iou_head_depth=config.iou_head_depth,
+        iou_head_hidden_dim=config.iou_head_width,
+    )
+    mean, std = list(config.pixel_mean), list(config.pixel_std)
+    return Sam(encoder, prompts, decoder, pixel_mean=mean, pixel_std=std).eval()
+
+
+def fitted_hw(size_hw: tuple[int, int], image_size: int) -> tuple[int, int]:
+    """Size of an image after its longer side was brought to ``image_size``."""
+    scale = image_size / max(size_hw)
+    return max(1, int(size_hw[0] * scale + 0.5)), max(1, int(size_hw[1] * scale + 0.5))
+
+
+def resize_image(image: Image, image_size: int) -> Image:
+    """Bring the longer side to ``image_size`` as SAM was trained: Pillow, bilinear, antialiased."""
+    height, width = fitted_hw(image.shape[:2], image_size)
+    picture = PIL.Image.fromarray(image).resize((width, height), PIL.Image.Resampling.BILINEAR)
+    return np.array(picture, np.uint8)
+
+
+def scale_boxes(
+    boxes_xyxy: NDArray[np.number], size_hw: tuple[int, int], input_hw: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Move (N, 4) boxes from the image's pixels to those of the network's input."""
+    x_scale, y_scale = input_hw[1] / size_hw[1], input_hw[0] / size_hw[0]
+    scaled: NDArray[np.number] = boxes_xyxy * np.array([x_scale, y_scale, x_scale, y_scale])
+    return scaled.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedImage:
+    """What the decoder needs to know of one image.
+
+    Args:
+        features: (1, C, h, w) float32 image embedding.
+        size_hw: Size of the image.
+        input_hw: Size of the image inside the padded square.
+    """
+
+    features: torch.Tensor
+    size_hw: tuple[int, int]
+    input_hw: tuple[int, int]
+
+
+class SAMSegmenter:
+    """A ``Segmenter`` that gives SAM one box a mask.
+
+    Args:
+        model: The network; it is moved to ``device`` and set to eval mode.
+        dtype: With a half-size type the image encoder runs under autocast. Prompts and decoder stay
+            in float32: box corners need more than bfloat16's eight bits.
+        batch_size: Images that go through the encoder together; with 1 an image's masks do not
+            depend, to the last bit, on the images beside it.
+        boxes_at_once: Boxes of one image that go through the decoder together.
+    """
+
+    def __init__(
+        self,
+        model: Sam,
+        *,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        batch_size: int = 1,
+        boxes_at_once: int = 64,
+    ) -> None:
+        if batch_size < 1 or boxes_at_once < 1:
+            raise InputError(f"expected batches of 1 or more, got {batch_size}, {boxes_at_once}")
+        self.model = model.to(device).eval()
+        self._device = device
+        self._dtype = dtype
+        self._batch_size = batch_size
+        self._boxes_at_once = boxes_at_once
+
+    @torch.inference_mode()
+    def segment(
+        self, images: Sequence[Image], detections: Sequence[sv.Detections]
+    ) -> list[sv.Detections]:
+        """Return the same rows with ``mask`` and ``data["mask_score"]``.
+
+        The score is SAM's own estimate of the mask's IoU, clipped to [0, 1]. An image without boxes
+        is not looked at.
+
+        Raises:
+            InputError: There are not as many detections as images.
+        """
+        if len(images) != len(detections):
+            raise InputError(
+                f"expected one Detections per image, got {len(detections)} for {len(images)} images"
+            )
+        results = list(detections)
+        with_boxes = [i for i, found in enumerate(detections) if len(found)]
+        for i in set(range(len(images))).difference(with_boxes):
+            none = compact(np.zeros((0, *images[i].shape[:2]), np.bool_))
+            results[i] = _with_masks(detections[i], none, np.zeros(0, np.float32))
+        for rows in _chunks(with_boxes, self._batch_size):
+            embedded = self.embed([images[i] for i in rows])
+            for i, image in zip(rows, embedded, strict=True):
+                mask, scores = self._cut(image, detections[i].xyxy)
+                results[i] = _with_masks(detections[i], mask, scores)
+        return results
+
+    @torch.inference_mode()
+    def embed(self, images: Sequence[Image]) -> list[EmbeddedImage]:
+        """Run the image encoder over B images together."""
+        if not images:
+            return []
+        resized = [resize_image(image, self.model.image_encoder.img_size) for image in images]
+        tensors = [torch.from_numpy(one).to(self._device).permute(2, 0, 1) for one in resized]
+        batch = torch.stack([self.model.preprocess(tensor.float()) for tensor in tensors])
+        half = self._dtype != torch.float32
+        with torch.autocast(self._device.type, self._dtype) if half else nullcontext():
+            features = self.model.image_encoder(batch).float()
+        return [
+            EmbeddedImage(features[i : i + 1], image.shape[:2], resized[i].shape[:2])
+            for i, image in enumerate(images)
+        ]
+
+    @torch.inference_mode()
+    def decode(
+        self, image: EmbeddedImage, boxes_xyxy: NDArray[np.number]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give N boxes (in the image's pixels) their masks.
+
+        Returns:
+            (N, 1, 4h, 4w) mask logits over the padded square, and (N, 1) estimates of their IoU.
+        """
+        scaled = scale_boxes(boxes_xyxy, image.size_hw, image.input_hw)
+        sparse, dense = self.model.prompt_encoder(
+            points=None, boxes=torch.from_numpy(scaled).to(self._device), masks=None
+        )
+        logits, iou = self.model.mask_decoder(
+            image_embeddings=image.features,
+            image_pe=self.model.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=False,
+        )
+        return logits, iou
+
+    def _cut(
+        self, image: EmbeddedImage, boxes_xyxy: NDArray[np.number]
+    ) -> tuple[sv.CompactMask, NDArray[np.float32]]:
+        height, width = image.size_hw
+        at_once = max(1, _PIXELS_AT_ONCE // (height * width))
+        masks: list[sv.CompactMask] = []
+        scores: list[NDArray[np.float32]] = []
+        for boxes in _chunks(boxes_xyxy, self._boxes_at_once):
+            logits, iou = self.decode(image, boxes)
+            scores.append(iou[:, 0].clamp(0, 1).cpu().numpy())
+            for group in _chunks(logits, at_once):
+                full = self.model.postprocess_masks(group, image.input_hw, image.size_hw)[:, 0]
+                masks.append(compact((full > self.model.mask_threshold).cpu().numpy()))
+        return sv.CompactMask.merge(masks), np.concatenate(scores)
+
+
+def compact(masks: NDArray[np.bool_]) -> sv.CompactMask:
+    """Pack (N, H, W) masks, each within its own tight box so that no pixel is lost."""
+    height, width = masks.shape[1:]
+    return sv.CompactMask.from_dense(masks, sv.mask_to_xyxy(masks), (height, width))
+
+
+def _with_masks(
+    detections: sv.Detections, mask: sv.CompactMask, scores: NDArray[np.float32]
+) -> sv.Detections:
+    return replace(detections, mask=mask, data={**detections.data, "mask_score": scores})
+
+
+def _chunks(items: Any, size: int) -> Iterator[Any]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def open_sam(
+    config: Path, weights: Path, *, device: torch.device, dtype: torch.dtype
+) -> SAMSegmenter:
+    """Load a segmenter from a config JSON and a checkpoint with the released models' keys.
+
+    Raises:
+        WeightsError: One of the two cannot be read, or they do not fit each other.
+    """
+    try:
+        sizes = SAMConfig.from_dict(json.loads(config.read_text(encoding="utf-8"))["model"])
+        with torch.device("meta"):  # all weights come from the file: draw none
+            model = build_sam(sizes)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise WeightsError(f"{config}: expected a SAM config, got {error!r}") from error
+    load_weights(model, load_state_dict(weights), str(weights))
+    model.pixel_mean = torch.tensor(sizes.pixel_mean).view(-1, 1, 1)  # in no checkpoint
+    model.pixel_std = torch.tensor(sizes.pixel_std).view(-1, 1, 1)
+    return SAMSegmenter(model, device=device, dtype=dtype)
+
+
+def load_weights(model: Sam, state: Mapping[str, torch.Tensor], source: str) -> None:
+    """Put a state dict into the model, which may be on the meta device.
+
+    Raises:
+        WeightsError: A key is missing, not known, or of another shape.
+    """
+    expected = model.state_dict()
+    problems = [f"missing {key}" for key in expected if key not in state]
+    problems += [f"unexpected {key}" for key in state if key not in expected]
+    problems += [
+        f"{key} is {tuple(state[key].shape)}, expected {tuple(tensor.shape)}"
+        for key, tensor in expected.items()
+        if key in state and state[key].shape != tensor.shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise WeightsError(f"{source} does not fit this SAM: {'; '.join(problems[:3])}{more}")
+    model.load_state_dict(dict(state), assign=True)
+
+
+def load_sam(checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype) -> SAMSegmenter:
+    """Make the segmenter of a checkpoint: the factory behind every ``sam:...`` name."""
+    files = fetch(checkpoint)
+    return open_sam(files["config"], files["weights"], device=device, dtype=dtype)

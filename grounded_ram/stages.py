@@ -1,0 +1,66 @@
+"""The three stages as protocols: a backend is any object with the one method of its stage.
+
+Every method takes a batch; one image is a batch of one. Images are (H, W, 3) uint8 RGB and may differ
+in size. Results come back in the order given, and no image's result depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+    from grounded_ram.annotation import Tags
+    from grounded_ram.images import Image
+
+
+class Tagger(Protocol):
+    """Sees what is in a picture."""
+
+    def tag(self, images: Sequence[Image], *, threshold: float | None = None) -> list[Tags]:
+        """Return the tags of each image, best first.
+
+        Args:
+            images: B images.
+            threshold: keep tags scored strictly above it, in [0, 1]; None means the checkpoint's own
+                threshold for each tag.
+        """
+        ...
+
+
+class Detector(Protocol):
+    """Finds boxes for named things."""
+
+    def detect(
+        self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
+    ) -> list[sv.Detections]:
+        """Return the boxes of each image, best first.
+
+        Args:
+            images: B images.
+            tags: B tag lists; each image is searched for its own tags only.
+            threshold: boxes scored at or below it, in [0, 1], are dropped.
+
+        Returns:
+            One ``sv.Detections`` per image: ``xyxy`` (N, 4) float32 absolute pixels inside the image,
+            ``confidence`` (N,) float32, ``class_id`` (N,) int, the row of the tag in that image's
+            ``Tags``, and ``data["class_name"]`` (N,) str. N may be 0.
+        """
+        ...
+
+
+class Segmenter(Protocol):
+    """Cuts the exact pixels of boxes."""
+
+    def segment(
+        self, images: Sequence[Image], detections: Sequence[sv.Detections]
+    ) -> list[sv.Detections]:
+        """Return the detections of each image with masks, one per box, in the order given.
+
+        Returns:
+            The same rows with ``mask`` an ``sv.CompactMask`` of the image's size and
+            ``data["mask_score"]`` (N,) float32 in [0, 1]. A mask may be empty.
+        """
+        ...

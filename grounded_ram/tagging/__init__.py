@@ -1,0 +1,1 @@
+"""Tagger adapters: networks that say what is in a picture."""

@@ -1,0 +1,40 @@
+"""Trained networks -> the files of the tiny preset's checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import nn
+
+def write_checkpoint(
+    folder: Path, stem: str, network: nn.Module, config: Mapping[str, Any]
+) -> None:
+    """Write ``stem.safetensors`` and ``stem.json`` into the folder.
+
+    Weights are rounded to float16, which halves the files and was seen to change no figure of the
+    table in README.md by more than 0.001. A tensor with several names is written under each.
+
+    Args:
+        folder: made if absent.
+        stem: of both files' names.
+        network: its ``state_dict()`` is written.
+        config: what the adapter reads; plain JSON values.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: (value.half() if value.is_floating_point() else value).clone().contiguous()
+        for name, value in network.state_dict().items()
+    }
+    save_file(state, folder / f"{stem}.safetensors")
+    (folder / f"{stem}.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def model_config(config: Any) -> dict[str, Any]:
+    """Return a frozen config as the JSON values its ``from_dict`` reads."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return values

@@ -1,0 +1,175 @@
+"""The tiny preset's Grounding-DINO: boxes for the names in a prompt, on picture-book scenes."""
+
+from __future__ import annotations
+
+import math
+import string
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from grounded_ram.detection.config import BertConfig, GroundingDINOConfig, SwinConfig
+from grounded_ram.detection.network import AllLayers, GroundingDINO
+from grounded_ram.detection.text import PromptTokenizer
+from grounded_ram.prompts import Prompt, make_prompts
+from grounded_ram.scenes.catalog import CATEGORIES
+from grounded_ram.training.batches import Batch, draw_batch
+from grounded_ram.training.loop import Schedule, train
+from grounded_ram.training.matching import Truth, grounding_loss, match, near_cells
+from grounded_ram.training.pool import Pool
+from grounded_ram.training.swin import load_swin
+
+IMAGE_SIZE = 192
+SCHEDULE = Schedule(steps=2600, learning_rate=8e-4, batch=16, warmup=100, weight_decay=0.01)
+
+_SCALES = {"sampling_offsets": 0.3, "backbone": 0.5}
+_MOST_ABSENT = 24  # absent names in a training prompt
+_NONSENSE = 0.15  # share of absent names that are no word at all
+_START_LOGIT = -4.4  # of every token before training: the share of positives is about one in 80
+
+
+def detector_config(vocab_size: int) -> GroundingDINOConfig:
+    """Return the sizes of the tiny detector for a vocabulary."""
+    return GroundingDINOConfig(
+        swin=SwinConfig(
+            patch_size=4,
+            embed_dim=32,
+            depths=(2, 2, 4, 2),
+            num_heads=(1, 2, 4, 8),
+            window_size=6,
+            out_indices=(2, 3),
+        ),
+        bert=BertConfig(
+            vocab_size=vocab_size,
+            hidden_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=256,
+            max_position_embeddings=64,
+        ),
+        hidden_dim=128,
+        nheads=4,
+        dim_feedforward=256,
+        enc_layers=2,
+        dec_layers=2,
+        num_queries=40,
+        num_feature_levels=2,
+        embed_init_tgt=False,
+        fusion_droppath=0.0,
+    )
+
+
+def train_detector(
+    pool: Pool,
+    state_path: Path,
+    tokenizer: PromptTokenizer,
+    *,
+    seed: int,
+    device: torch.device,
+    schedule: Schedule = SCHEDULE,
+    encoder: dict[str, Tensor] | None = None,
+) -> GroundingDINO:
+    """Train the detector and return it.
+
+    Args:
+        pool: scenes to learn from.
+        state_path: where the run is kept and resumed from.
+        tokenizer: over the tiny word list.
+        seed: of weights and batches.
+        device: where it learns.
+        schedule: how long and how fast.
+        encoder: weights of the tiny RAM's image encoder, for the backbone to start from.
+    """
+    torch.manual_seed(seed)
+    model = GroundingDINO(detector_config(len(tokenizer)))
+    _start_low(model)
+    if encoder is not None:
+        load_swin(model.backbone[0], encoder)
+
+    def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        batch = draw_batch(pool, rng, schedule.batch, IMAGE_SIZE).to(device)
+        prompts, truths = _ask(batch, tokenizer, rng)
+        words = tokenizer.batch([prompt.ids for prompt in prompts]).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            found = model.forward_all_layers(batch.normalised(), words)
+        layers, cells = _losses(found, truths, words.real)
+        facts = {"answer": layers[-1].item(), "cells": cells.item()}
+        return torch.stack([*layers, cells]).sum(), facts
+
+    modules = nn.ModuleDict({"model": model}).to(device)
+    train(modules, step_loss, schedule, state_path=state_path, seed=seed, scales=_SCALES)
+    return model
+
+
+def _losses(found: AllLayers, truths: list[Truth], real: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Return the loss of each decoder layer, and of all the encoder's cells."""
+    layers = []
+    for layer in found.layers:
+        pairs = [match(layer, row, truth) for row, truth in enumerate(truths)]
+        counted = real[:, None, :].expand_as(layer.logits)
+        layers.append(grounding_loss(layer, truths, pairs, counted))
+    near = [near_cells(found.anchors[row], truth) for row, truth in enumerate(truths)]
+    counted = real[:, None, :] & found.usable[:, :, None]
+    return layers, grounding_loss(found.proposals, truths, near, counted)
+
+
+def _ask(
+    batch: Batch, tokenizer: PromptTokenizer, rng: np.random.Generator
+) -> tuple[list[Prompt], list[Truth]]:
+    """Write a prompt for each image, the true names among absent ones, and mark the true tokens."""
+    prompts, names = [], []
+    for looks in batch.looks[:, :, 0].tolist():
+        asked = _names([CATEGORIES[c] for c in looks if c >= 0], rng)
+        names.append(asked)
+        prompts.append(make_prompts(asked, tokenizer)[0])
+    truths = []
+    for row, (asked, prompt) in enumerate(zip(names, prompts, strict=True)):
+        slots = (batch.looks[row, :, 0] >= 0).nonzero()[:, 0]
+        low, high = batch.boxes[row, slots, :2], batch.boxes[row, slots, 2:]
+        tokens = low.new_zeros(len(slots), len(prompt.ids))
+        for i, slot in enumerate(slots.tolist()):
+            name = CATEGORIES[int(batch.looks[row, slot, 0])]
+            start, end = prompt.spans[asked.index(name)]
+            tokens[i, start:end] = 1
+        truths.append(Truth(torch.cat([(low + high) / 2, high - low], 1), tokens))
+    return prompts, truths
+
+
+def _names(true: list[str], rng: np.random.Generator) -> list[str]:
+    """Return the true names, each once, among absent ones, in random order."""
+    others = sorted(set(CATEGORIES) - set(true))
+    absent = rng.permutation(others)[: int(rng.integers(1, _MOST_ABSENT + 1))].tolist()
+    nonsense = {_nonsense(rng) for _ in absent if rng.random() < _NONSENSE}
+    asked = sorted({*true, *absent, *nonsense})
+    order: list[int] = rng.permutation(len(asked)).tolist()
+    return [asked[i] for i in order]
+
+
+def _nonsense(rng: np.random.Generator) -> str:
+    """Make up a word, so that words the model was never taught find nothing."""
+    letters = rng.choice(list(string.ascii_lowercase), int(rng.integers(3, 9)))
+    return "".join(letters)
+
+
+def _start_low(model: GroundingDINO) -> None:
+    """Let every token start as improbable as positives are rare; the comparison has no bias for it.
+
+    A logit is the product of two LayerNorm outputs, so biases of opposite sign set its mean, and
+    small weights keep its spread small.
+    """
+    shift = math.sqrt(-_START_LOGIT / model.config.hidden_dim)
+    transformer = model.transformer
+    norms = (
+        (transformer.enc_output_norm, shift),
+        (transformer.decoder.norm, shift),
+        (transformer.encoder.text_layers[-1].norm2, -shift),
+    )
+    with torch.no_grad():
+        for norm, bias in norms:
+            norm.weight.fill_(0.25)
+            norm.bias.fill_(bias)
+        for name, parameter in transformer.named_parameters():
+            if name.endswith(("gamma_v", "gamma_l")):
+                parameter.fill_(0.1)

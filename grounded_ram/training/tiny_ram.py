@@ -1,0 +1,106 @@
+"""The tiny preset's RAM: tags from pixels, on picture-book scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from grounded_ram.ram.model import RAM, RAMConfig
+from grounded_ram.ram.swin import SwinEncoder
+from grounded_ram.scenes.catalog import VOCABULARY
+from grounded_ram.training.batches import draw_batch
+from grounded_ram.training.dense import DenseHeads
+from grounded_ram.training.loop import Schedule, train
+from grounded_ram.training.losses import asymmetric_loss
+from grounded_ram.training.mosaics import draw_mosaics
+from grounded_ram.training.pool import Pool
+from grounded_ram.training.swin import load_swin
+
+CONFIG = RAMConfig(
+    image_size=192,
+    patch_size=4,
+    window=6,
+    embed_dim=32,
+    depths=(2, 2, 4, 2),
+    heads=(1, 2, 4, 8),
+    num_tags=len(VOCABULARY),
+    image_proj_dim=256,
+    label_dim=256,
+    head_width=256,
+    head_ffn=512,
+    dropout=0.0,
+    drop_path=0.0,
+)
+CLOSE_UPS = Schedule(steps=550, learning_rate=8e-3, batch=32, warmup=60, weight_decay=0.05)
+"""The encoder alone, on mosaics."""
+SCENES = Schedule(steps=900, learning_rate=5e-3, batch=32, warmup=60, weight_decay=0.05)
+"""The whole tagger, from that encoder."""
+AGAIN = Schedule(steps=1200, learning_rate=3e-3, batch=32, warmup=60, weight_decay=0.05)
+"""The whole tagger, from the detector's encoder."""
+
+_TAGS_SHARE = 0.3  # weight of the tags' loss beside that of the cells
+
+
+def train_encoder(
+    pool: Pool, state_path: Path, *, seed: int, device: torch.device, schedule: Schedule = CLOSE_UPS
+) -> SwinEncoder:
+    """Teach an encoder shapes and colours from close-ups, and return it; see ``train_ram``."""
+    torch.manual_seed(seed)
+    encoder, dense = SwinEncoder(CONFIG), _dense_heads()
+    modules = nn.ModuleDict({"encoder": encoder, "dense": dense}).to(device)
+
+    def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        batch = draw_mosaics(pool, rng, schedule.batch, CONFIG.image_size).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            cells = dense(encoder(batch.normalised()).maps, batch)
+        return cells, {"cells": cells.item()}
+
+    train(modules, step_loss, schedule, state_path=state_path, seed=seed)
+    return encoder
+
+
+def train_ram(
+    pool: Pool,
+    state_path: Path,
+    *,
+    seed: int,
+    device: torch.device,
+    encoder: Mapping[str, Tensor],
+    schedule: Schedule = SCENES,
+) -> RAM:
+    """Train the tagger and return it.
+
+    Args:
+        pool: scenes to learn from.
+        state_path: where the run is kept and resumed from.
+        seed: of weights and batches.
+        device: where it learns.
+        encoder: weights of a Swin of the same size to start from.
+        schedule: how long and how fast.
+    """
+    torch.manual_seed(seed)
+    model = RAM(CONFIG)
+    model.label_embed.requires_grad_(False)
+    load_swin(model.visual_encoder, encoder)
+    dense = _dense_heads()
+    modules = nn.ModuleDict({"model": model, "dense": dense}).to(device)
+
+    def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        batch = draw_batch(pool, rng, schedule.batch, CONFIG.image_size).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            tokens, maps = model.visual_encoder(batch.normalised())
+            logits = model.decode(model.image_tokens(tokens), model.label_queries())
+            cells = dense(maps, batch)
+        tags = asymmetric_loss(logits, batch.tags, gamma_neg=4.0) / len(logits)
+        return _TAGS_SHARE * tags + cells, {"tags": tags.item(), "cells": cells.item()}
+
+    train(modules, step_loss, schedule, state_path=state_path, seed=seed)
+    return model
+
+
+def _dense_heads() -> DenseHeads:
+    return DenseHeads([CONFIG.stage_dim(i) for i in range(len(CONFIG.depths))])

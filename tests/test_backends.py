@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import supervision as sv
+import torch
+
+from grounded_ram.annotation import Tags
+from grounded_ram.backends import Backend, check_boxes, check_masks, check_tags, no_boxes, no_masks
+from grounded_ram.errors import InputError, UnknownNameError
+from grounded_ram.presets import PRESETS
+from grounded_ram.registry import Stage
+from tests.truth_stages import Truth, detections, with_masks
+
+CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
+IMAGES = [np.zeros((40, 60, 3), np.uint8), np.zeros((8, 5, 3), np.uint8)]
+CAR = Tags.of(["car", "tree"])
+BOXES = detections([(CAR, "tree", 0.7, (0, 0, 60, 40)), (CAR, "car", 0.6, (5, 5, 9, 9))])
+MASKS = np.zeros((2, 40, 60), bool)
+STAGES: tuple[Stage, ...] = ("tagger", "detector", "segmenter")
+
+
+def backend(stage: Stage) -> Backend[object]:
+    return Backend(stage, Truth(), **CPU)
+
+
+def tag(found: object) -> list[Tags]:
+    return check_tags(found, IMAGES, backend("tagger"))
+
+
+def detect(found: object) -> list[sv.Detections]:
+    return check_boxes(found, IMAGES, [CAR, CAR], backend("detector"))
+
+
+def segment(found: object) -> list[sv.Detections]:
+    return check_masks(found, IMAGES, [BOXES, no_boxes()], backend("segmenter"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_names_backends_without_loading_them(stage: Stage, preset: str) -> None:
+    name = getattr(PRESETS[preset], stage)
+    made: Backend[object] = Backend(stage, name, **CPU)
+    assert str(made) == f"{stage} {name!r}"
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("tiny", InputError, "adapter:checkpoint"),
+        ("samm:tiny", UnknownNameError, "did you mean 'sam'"),
+        ("ram:tiny", UnknownNameError, "segmenter adapter 'ram'"),
+        ("sam:vit-g", UnknownNameError, "checkpoint 'sam:vit-g'"),
+    ],
+)
+def test_a_wrong_name_is_refused_at_once(name: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Backend("segmenter", name, **CPU)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_object_without_the_method_is_refused(stage: Stage) -> None:
+    with pytest.raises(InputError, match=rf"{stage}: expected .*method \w+\(\), got int"):
+        Backend(stage, 3, **CPU)
+    with pytest.raises(InputError, match="got the class Truth; call it"):
+        Backend(stage, Truth, **CPU)
+
+
+def test_a_name_is_loaded_once_and_an_object_is_itself() -> None:
+    named: Backend[object] = Backend("segmenter", "sam:tiny", **CPU)
+    assert named.get() is named.get()
+    mine = Truth()
+    assert Backend("segmenter", mine, **CPU).get() is mine
+
+
+def test_the_record_names_the_files() -> None:
+    standard = Backend[object]("detector", "grounding-dino:swin-t", **CPU).record()
+    assert standard["name"] == "grounding-dino:swin-t"
+    assert standard["sha256"]["weights"].startswith("3b3ca2563c77c69f")
+    tiny = Backend[object]("segmenter", "sam:tiny", **CPU).record()
+    assert set(tiny["sha256"]) == {"weights", "config"}
+    assert all(len(digest) == 64 for digest in tiny["sha256"].values())
+    assert backend("tagger").record() == {"name": "tests.truth_stages.Truth"}
+
+
+def test_good_results_pass() -> None:
+    assert tag([CAR, Tags.of([])])[0] is CAR
+    found = detect([BOXES, no_boxes()])
+    assert found[0].data["class_name"].tolist() == ["tree", "car"]
+    assert len(found[1]) == 0
+    cut = segment([with_masks(BOXES, MASKS), no_masks(no_boxes(), IMAGES[1])])
+    assert cut[0].data["mask_score"].tolist() == [np.float32(0.8)] * 2
+    assert cut[1].mask.shape == (0, 8, 5)
+
+
+def test_no_images_no_results() -> None:
+    assert check_tags([], [], backend("tagger")) == []
+    assert check_boxes([], [], [], backend("detector")) == []
+    assert check_masks([], [], [], backend("segmenter")) == []
+
+
+def test_a_detector_may_leave_columns_out_where_it_found_nothing() -> None:
+    assert set(detect([sv.Detections.empty()] * 2)[0].data) == {"class_name"}
+
+
+def test_columns_that_nobody_asked_for_are_left_behind() -> None:
+    more = replace(BOXES, data={**BOXES.data, "logits": np.zeros((2, 900))})
+    assert set(detect([more, no_boxes()])[0].data) == {"class_name"}
+
+
+@pytest.mark.parametrize(
+    ("check", "good"), [(tag, CAR), (detect, BOXES), (segment, with_masks(BOXES, MASKS))]
+)
+def test_there_must_be_one_result_an_image(check, good) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=r"Truth': expected 2 results, one an image, got 1"):
+        check([good])
+    with pytest.raises(InputError, match=r"Truth': expected a list, got NoneType"):
+        check(None)
+    with pytest.raises(InputError, match=r"Truth': expected \w+, got str"):
+        check([good, "nothing"])
+
+
+@pytest.mark.parametrize("scores", [[1.5, 0.1], [np.nan, 0.1]])
+def test_tag_scores_lie_in_0_to_1(scores: list[float]) -> None:
+    bad = Tags(CAR.names, np.array(scores, np.float32), CAR.kinds)
+    with pytest.raises(InputError, match=r"tagger 'tests.truth_stages.Truth': scores"):
+        tag([bad, CAR])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"class_id": np.array([0, 2])}, "class_id: expected 2 rows of 2 tags"),
+        ({"class_id": np.array([0, -1])}, "class_id"),
+        ({"class_id": np.array([0.0, 1.0])}, "class_id"),
+        ({"class_id": None}, "class_id"),
+        ({"class_id": np.array([0, 1])}, "class_id says .*'car', 'tree'.*class_name says"),
+        ({"confidence": None}, "confidence: expected 2 floats"),
+        ({"confidence": np.array([0.5, 2])}, "confidence"),
+        ({"xyxy": np.array([[0, 0, 61, 40], [5, 5, 9, 9]], float)}, "60 wide and 40 high"),
+        ({"xyxy": np.array([[-1, 0, 60, 40], [5, 5, 9, 9]], float)}, "got .*-1"),
+        ({"xyxy": np.array([[0, 0, 60, 40], [9, 5, 5, 9]], float)}, r"got \[9"),
+        ({"xyxy": np.array([[0, 0, 60, 40], [5, 9, 9, 9]], float)}, "y1 < y2"),
+    ],
+)
+def test_wrong_boxes_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=rf"detector 'tests.truth_stages.Truth'.*{message}"):
+        detect([replace(BOXES, **change), no_boxes()])
+
+
+def test_wrong_masks_are_refused() -> None:
+    good = with_masks(BOXES, MASKS)
+    for bad, message in [
+        (with_masks(BOXES, MASKS[:, :8]), r"CompactMask \(2, 40, 60\), got CompactMask \(2, 8"),
+        (replace(good, mask=MASKS), "got ndarray"),
+        (replace(good, mask=None), "got NoneType"),
+        (good.select([1, 0]), "the 2 boxes it was given, in their order"),
+        (good.select([0]), "the 2 boxes it was given"),
+        (replace(good, data=BOXES.data), "mask_score: expected 2 floats"),
+        (with_masks(BOXES, MASKS, score=7), "mask_score"),
+    ]:
+        with pytest.raises(InputError, match=f"segmenter 'tests.truth_stages.Truth': .*{message}"):
+            segment([bad, no_masks(no_boxes(), IMAGES[1])])
+
+
+def test_a_name_is_checked_without_importing_its_adapter() -> None:
+    """A typing error must not cost the seconds that the large libraries take to load."""
+    module = "grounded_ram.detection.grounding_dino"
+    before = sys.modules.pop(module, None)
+    try:
+        Backend("detector", "grounding-dino:tiny", **CPU)
+        assert module not in sys.modules
+    finally:
+        if before is not None:
+            sys.modules[module] = before

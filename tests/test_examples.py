@@ -1,0 +1,77 @@
+"""Every file in examples/ runs by itself, offline, and leaves what it says."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+EXAMPLES = {
+    "compare_overlays.py": ["compare-overlays.png"],
+    "label_folder.py": [
+        "label-folder-output/annotations.coco.json",
+        *(f"label-folder-output/overlays/scene-{seed}.jpg" for seed in range(3)),
+        *(f"label-folder-output/pictures/scene-{seed}.png" for seed in range(3)),
+    ],
+    "open_vocabulary.py": ["open-vocabulary.png"],
+    "quickstart.py": [
+        "scene.png",
+        *(
+            f"quickstart-output/{name}"
+            for name in ("scene.coco.json", "scene.overlay.jpg", "scene.tags.json")
+        ),
+    ],
+}
+"""The files that each leaves when it is run without arguments."""
+
+
+def run(name: str, *arguments: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "examples" / name), *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_every_example_is_run_here() -> None:
+    assert sorted(path.name for path in (REPOSITORY / "examples").glob("*.py")) == sorted(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_it_runs_without_arguments(name: str, tmp_path: Path) -> None:
+    run(name, folder=tmp_path)
+    written = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert written == set(EXAMPLES[name])
+    for path in map(tmp_path.joinpath, written):
+        if path.suffix == ".json":
+            json.loads(path.read_bytes())
+        else:
+            with PIL.Image.open(path) as picture:
+                picture.load()
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_left_out(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    (photos / "deep").mkdir(parents=True)
+    PIL.Image.new("RGB", (64, 48)).save(photos / "deep" / "plain.JPG")
+    (photos / "fake.jpg").write_text("no picture")
+    said = run("label_folder.py", "photos", "labels", folder=tmp_path)
+    assert "fake.jpg" in said
+    images = json.loads((tmp_path / "labels/annotations.coco.json").read_bytes())["images"]
+    assert [image["file_name"] for image in images] == ["deep/plain.JPG"]
+    assert (tmp_path / "labels/overlays/deep/plain.jpg").is_file()
+
+
+def test_words_are_looked_for_as_they_are_given(tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (64, 48)).save(tmp_path / "plain.png")
+    said = run("open_vocabulary.py", "plain.png", "traffic light", "star", folder=tmp_path)
+    assert "looking for: traffic light, star\n" in said

@@ -1,0 +1,431 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import supervision as sv
+import torch
+
+from grounded_ram.annotation import Annotation, Tags
+from grounded_ram.errors import InputError, UnknownNameError, WeightsError
+from grounded_ram.images import Image
+from grounded_ram.pipeline import GroundedRAM
+from grounded_ram.presets import PRESETS
+from grounded_ram.scenes.scene import Scene, make_scene
+from tests.truth_stages import Truth, detections, with_masks
+
+TINY = PRESETS["tiny"]
+NO_KINDS = replace(TINY, ground_kinds=())
+
+
+def first_scene(*, objects: int, size: int = 128) -> Scene:
+    """Draw the first scene with so many objects, no two of a name."""
+    for seed in range(1000):
+        scene = make_scene(seed, size=size)
+        if len(scene.objects) == objects == len({thing.name for thing in scene.objects}):
+            return scene
+    raise AssertionError("no such scene")
+
+
+EMPTY, PAIR, CROWD = first_scene(objects=0), first_scene(objects=2), first_scene(objects=4, size=96)
+PICTURES = [CROWD.image, EMPTY.image, PAIR.image]
+
+
+def true_model(**options: object) -> tuple[GroundedRAM, Truth]:
+    truth = Truth(EMPTY, PAIR, CROWD)
+    stages = {"tagger": truth, "detector": truth, "segmenter": truth, **options}
+    return GroundedRAM("tiny", device="cpu", **stages), truth  # type: ignore[arg-type]
+
+
+def assert_same(a: Annotation, b: Annotation) -> None:
+    """Compare every value of two annotations, to the last bit."""
+    assert a.image == b.image
+    assert (a.tags.names, a.tags.kinds, a.ungrounded, a.run) == (
+        (b.tags.names, b.tags.kinds, b.ungrounded, b.run)
+    )
+    np.testing.assert_array_equal(a.pixels, b.pixels)
+    np.testing.assert_array_equal(a.tags.scores, b.tags.scores)
+    assert objects(a) == objects(b)
+    np.testing.assert_array_equal(a.detections.class_id, b.detections.class_id)
+
+
+def objects(annotation: Annotation) -> list[tuple[object, ...]]:
+    """List the objects without the number of their class, each column to the last bit."""
+    found = annotation.detections
+    columns = [found.data[key] for key in ("class_name", "tag_score", "box_score", "mask_score")]
+    masks = [mask.tobytes() for mask in annotation.masks.to_dense()]
+    return list(zip(map(tuple, found.xyxy.tolist()), *columns, masks, strict=True))
+
+
+class Fixed:
+    """A detector that returns what it is told, and a segmenter that fills boxes or leaves them."""
+
+    def __init__(self, *rows: tuple[str, float, object], fills: bool = True) -> None:
+        self.rows = rows
+        self.fills = fills
+
+    def detect(
+        self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
+    ) -> list[sv.Detections]:
+        self.threshold = threshold
+        return [detections([(of_image, *row) for row in self.rows]) for of_image in tags]
+
+    def segment(
+        self, images: Sequence[Image], found: Sequence[sv.Detections]
+    ) -> list[sv.Detections]:
+        return [self._fill(image, one) for image, one in zip(images, found, strict=True)]
+
+    def _fill(self, image: Image, found: sv.Detections) -> sv.Detections:
+        masks = np.zeros((len(found), *image.shape[:2]), bool)
+        for mask, (left, top, right, bottom) in zip(masks, found.xyxy.astype(int), strict=True):
+            mask[top:bottom, left:right] = self.fills
+        return with_masks(found, masks)
+
+
+# What happens between the stages
+
+
+def test_the_truth_comes_out_as_it_went_in() -> None:
+    model, _ = true_model()
+    found = model.annotate(CROWD.image, color="rgb")
+    tags, truth = CROWD.tags, {thing.name: thing for thing in CROWD.objects}
+    assert (found.tags.names, found.tags.kinds) == (tags.names, tags.kinds)
+    assert sorted(found.detections.data["class_name"]) == sorted(truth)
+    for row, name in enumerate(found.detections.data["class_name"]):
+        assert found.tags.names[found.detections.class_id[row]] == name
+        np.testing.assert_array_equal(found.detections.xyxy[row], truth[name].box_xyxy)
+        np.testing.assert_array_equal(found.masks[row], truth[name].mask)
+    assert found.ungrounded == ()
+    np.testing.assert_array_equal(found.pixels, CROWD.image)
+
+
+def test_only_kinds_that_are_grounded_are_looked_for() -> None:
+    model, _ = true_model()
+    kinds = dict(zip(CROWD.tags.names, CROWD.tags.kinds, strict=True))
+    assert set(kinds.values()) > {"object"}  # the tagger saw more than things
+    found = model.annotate(CROWD.image, color="rgb").detections.data["class_name"]
+    assert {kinds[name] for name in found} == {"object"}
+
+
+def test_the_scores_of_all_three_stages_are_kept() -> None:
+    tags = Tags(("red", "car"), np.array([0.75, 0.5], np.float32), ("attribute", "object"))
+    fixed = Fixed(("car", 0.25, (1, 2, 30, 40)))
+    model, _ = true_model(detector=fixed, segmenter=fixed)
+    found = model.annotate(PAIR.image, tags=tags).detections
+    columns = [found.data[key].tolist() for key in ("tag_score", "box_score", "mask_score")]
+    assert columns == [[0.5], [0.25], [np.float32(0.8)]]
+    assert found.confidence.tolist() == [0.25]
+    assert found.class_id.tolist() == [1]  # the row among all tags, not among those looked for
+
+
+def test_boxes_are_merged_before_they_are_segmented() -> None:
+    fixed = Fixed(
+        ("car", 0.5, (0, 0, 40, 40)), ("car", 0.8, (0, 0, 40, 30)), ("bus", 0.6, (0, 0, 40, 29))
+    )
+    model, _ = true_model(detector=fixed, segmenter=fixed)
+    found = model.annotate(PAIR.image, tags=["bus", "car"])
+    assert found.detections.data["class_name"].tolist() == ["car"]
+    assert found.ungrounded == ("bus",)  # its box is the car's: no object carries its name
+    keep = GroundedRAM(TINY, device="cpu", detector=fixed, segmenter=fixed, nms_iou=1)
+    assert len(keep.annotate(PAIR.image, tags=["bus", "car"]).detections) == 3
+
+
+def test_ungrounded_tags_come_in_the_order_of_the_tags() -> None:
+    model, _ = true_model()
+    there = PAIR.objects[0].name
+    found = model.annotate(PAIR.image, color="rgb", tags=["zebra", there, "abacus"])
+    assert found.ungrounded == ("zebra", "abacus")
+    assert set(found.detections.data["class_name"]) == {there}
+
+
+def test_an_object_with_an_empty_mask_stays() -> None:
+    fixed = Fixed(("car", 0.8, (0, 0, 40, 30)), fills=False)
+    model, _ = true_model(detector=fixed, segmenter=fixed)
+    found = model.annotate(PAIR.image, tags=["car"])
+    assert found.masks.area.tolist() == [0]
+    assert found.ungrounded == ()
+    assert found.to_coco()["annotations"] == []
+
+
+# Nothing
+
+
+def test_no_images() -> None:
+    model, truth = true_model()
+    assert model.annotate_batch([]) == []
+    assert model.annotate_batch([], tags=["car"]) == []
+    assert truth.calls == []
+
+
+@pytest.mark.parametrize("tags", [[], Tags.of([]), Tags.of(["grass"], kind="scene")])
+def test_no_tags_to_look_for_ask_neither_detector_nor_segmenter(tags: list[str] | Tags) -> None:
+    model, truth = true_model()
+    found = model.annotate(PAIR.image, tags=tags)
+    assert truth.calls == []
+    assert found.detections.data["mask_score"].shape == (0,)
+    assert found.masks.shape == (0, 128, 128)
+    assert found.ungrounded == ()
+
+
+def test_no_boxes_ask_no_segmenter() -> None:
+    model, truth = true_model()
+    found = model.annotate(PAIR.image, color="rgb", tags=["zebra"])
+    assert truth.calls == [("detect", 1)]
+    assert len(found.detections) == 0
+    assert found.ungrounded == ("zebra",)
+    assert found.to_coco()["annotations"] == []
+
+
+def test_an_image_with_nothing_sits_between_others_in_a_batch() -> None:
+    model, truth = true_model()
+    found = model.annotate_batch(PICTURES, color="rgb")
+    assert [len(one.detections) for one in found] == [4, 0, 2]
+    assert truth.calls == [("tag", 3), ("detect", 2), ("segment", 2)]
+
+
+# Batches, order, threads, processes
+
+
+@pytest.mark.parametrize("tags", [None, ["car", PAIR.objects[0].name, CROWD.objects[1].name]])
+def test_a_batch_gives_what_single_images_give(tags: list[str] | None) -> None:
+    model, _ = true_model()
+    batch = model.annotate_batch(PICTURES, tags=tags, color="rgb")
+    for image, one in zip(PICTURES, batch, strict=True):
+        assert_same(one, model.annotate(image, tags=tags, color="rgb"))
+    for one, other in zip(
+        batch, model.annotate_batch(PICTURES[::-1], tags=tags, color="rgb")[::-1], strict=True
+    ):
+        assert_same(one, other)
+
+
+def test_a_batch_may_be_one_array_or_any_iterable() -> None:
+    model, _ = true_model()
+    same_size = np.stack([PAIR.image, EMPTY.image])
+    tensor = torch.from_numpy(same_size).permute(0, 3, 1, 2)
+    for images in (same_size, tensor, iter([PAIR.image, EMPTY.image])):
+        assert [len(a.detections) for a in model.annotate_batch(images, color="rgb")] == [2, 0]
+
+
+def test_a_pickled_model_makes_the_same_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = replace(TINY, name="mine", ground_kinds=("object", "scene"))
+    model = GroundedRAM(mine, device="cpu", segmenter=Fixed(), box_threshold=0.4, max_pixels=9)
+    monkeypatch.setenv("GROUNDED_RAM_PRESET", "nonsense")
+    copy = pickle.loads(pickle.dumps(model))
+    assert repr(copy) == repr(model)
+    assert copy.preset == model.preset
+    with pytest.raises(InputError, match="9"):
+        copy.annotate(PIL.Image.new("RGB", (5, 5)))
+
+
+# What the caller gives
+
+
+def test_the_preset_comes_from_the_environment_else_standard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GROUNDED_RAM_PRESET", raising=False)
+    assert GroundedRAM(device="cpu").preset.name == "standard"
+    monkeypatch.setenv("GROUNDED_RAM_PRESET", "tiny")
+    assert GroundedRAM(device="cpu").preset == TINY
+    assert "ram:tiny, grounding-dino:tiny, sam:tiny; cpu, float32" in repr(
+        GroundedRAM(device="cpu")
+    )
+
+
+@pytest.mark.parametrize("stage", ["tagger", "detector", "segmenter"])
+@pytest.mark.parametrize(("name", "error"), [("nope:tiny", UnknownNameError), ("", InputError)])
+def test_a_wrong_backend_fails_before_any_image(
+    stage: str, name: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        GroundedRAM("tiny", **{stage: name})  # type: ignore[arg-type]
+
+
+def test_a_wrong_preset_or_device_fails_before_any_image() -> None:
+    with pytest.raises(UnknownNameError, match="'tiny'"):
+        GroundedRAM("tinny")
+    with pytest.raises(InputError, match="device"):
+        GroundedRAM("tiny", device="abacus")
+    with pytest.raises(InputError, match="dtype"):
+        GroundedRAM("tiny", device="cpu", dtype="float7")
+
+
+@pytest.mark.parametrize("threshold", ["tag_threshold", "box_threshold", "nms_iou"])
+@pytest.mark.parametrize("value", [-0.1, 1.01, float("nan"), "0.5"])
+def test_thresholds_lie_in_0_to_1(threshold: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"{threshold}: expected a number in \[0, 1\]"):
+        GroundedRAM("tiny", device="cpu", **{threshold: value})  # type: ignore[arg-type]
+
+
+def test_thresholds_are_used_and_recorded() -> None:
+    fixed = Fixed()
+    model, _ = true_model(
+        detector=fixed, tag_threshold=np.float32(0.25), box_threshold=0, nms_iou=1
+    )
+    run = model.annotate(PAIR.image, color="rgb").run
+    assert fixed.threshold == 0
+    assert [run[key] for key in ("tag_threshold", "box_threshold", "nms_iou")] == [0.25, 0, 1]
+    assert model.preset.nms_iou == 1
+    assert TINY.nms_iou != 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ("car, tree", r"write tags=\['car', 'tree'\]"),
+        (["car", ""], "got ''"),
+        (["car", 3], "got 3"),
+        (["car", "car"], "twice: car"),
+    ],
+)
+def test_tags_that_cannot_be_used_are_refused(tags: Sequence[str], message: str) -> None:
+    model, _ = true_model()
+    with pytest.raises(InputError, match=message):
+        model.annotate(PAIR.image, tags=tags)
+    with pytest.raises(InputError, match=message):
+        model.annotate_batch([], tags=tags)
+
+
+@pytest.mark.parametrize(
+    "image", ["a.jpg", Path("a.jpg"), b"GIF89a", PAIR.image, PIL.Image.new("L", (2, 2))]
+)
+def test_one_image_is_no_batch(image: object) -> None:
+    model, _ = true_model()
+    with pytest.raises(InputError, match=r"annotate\(\) takes one"):
+        model.annotate_batch(image)  # type: ignore[arg-type]
+
+
+def test_an_image_that_cannot_be_read_is_told_by_its_place() -> None:
+    model, _ = true_model()
+    with pytest.raises(InputError, match=r"image 1 of the batch.*missing\.jpg"):
+        model.annotate_batch([PAIR.image, "missing.jpg"], color="rgb")
+    with pytest.raises(InputError, match=r"^(?!image 0).*missing\.jpg"):
+        model.annotate("missing.jpg")
+
+
+def test_names_are_looked_for_whatever_kinds_the_preset_grounds() -> None:
+    model = GroundedRAM(NO_KINDS, device="cpu", detector=Fixed(), segmenter=Fixed())
+    assert model.annotate(PAIR.image, tags=["car"]).ungrounded == ("car",)
+    assert model.annotate(PAIR.image, tags=Tags.of(["car"])).ungrounded == ()
+
+
+def test_a_backend_that_breaks_its_contract_is_named() -> None:
+    class Silent:
+        def detect(self, images: object, tags: object, *, threshold: float) -> None:
+            return None
+
+    model, _ = true_model(detector=Silent())
+    with pytest.raises(
+        InputError, match=r"detector 'tests.test_pipeline.*Silent': expected a list"
+    ):
+        model.annotate(PAIR.image, color="rgb")
+
+
+def test_the_facts_of_the_image_are_kept(tmp_path: Path) -> None:
+    model, _ = true_model()
+    path = tmp_path / "pair.png"
+    PIL.Image.fromarray(PAIR.image).save(path)
+    found = model.annotate(path)
+    assert found.image.path == str(path)
+    assert found.image.size_hw == (128, 128)
+    assert len(found.detections) == 2
+    in_memory = model.annotate(PAIR.image[..., ::-1])  # BGR, as cv2.imread has it
+    assert in_memory.image.path is None
+    assert objects(in_memory) == objects(found)
+
+
+# The real networks of the tiny preset
+
+
+@pytest.fixture(scope="module")
+def tiny() -> GroundedRAM:
+    return GroundedRAM("tiny", device="cpu", box_threshold=0.05)
+
+
+SCENES = [make_scene(seed, size=size).image for seed, size in ((7_000_001, 256), (7_000_002, 200))]
+PHOTOS = [*SCENES, SCENES[0][30:31, 40:41], SCENES[1][:20].repeat(9, axis=1)]
+NAMES = ["car", "tree", "house", "person", "ball"]
+
+
+@pytest.fixture(scope="module")
+def found(tiny: GroundedRAM) -> list[Annotation]:
+    return tiny.annotate_batch(PHOTOS, color="rgb")
+
+
+def test_tiny_annotates_pictures_of_any_size(found: list[Annotation]) -> None:
+    assert [one.image.size_hw for one in found] == [(256, 256), (200, 200), (1, 1), (20, 1800)]
+    assert sum(len(one.tags) for one in found) > 0
+    for one in found:
+        grounded = set(one.tags.select(TINY.ground_kinds).names)
+        carried = set(one.detections.data["class_name"])
+        assert carried | set(one.ungrounded) == grounded
+        assert not carried & set(one.ungrounded)
+
+
+def test_tiny_gives_in_a_batch_what_it_gives_alone(
+    tiny: GroundedRAM, found: list[Annotation]
+) -> None:
+    for image, one in list(zip(PHOTOS, found, strict=True))[::-1]:
+        assert_same(one, tiny.annotate(image, color="rgb"))
+
+
+def test_tiny_does_not_care_for_the_order_of_tags(tiny: GroundedRAM) -> None:
+    one, other = (
+        tiny.annotate(SCENES[0], tags=names, color="rgb") for names in (NAMES, NAMES[::-1])
+    )
+    assert len(one.detections) > 0
+    assert objects(one) == objects(other)
+    assert one.ungrounded == other.ungrounded[::-1]
+
+
+def test_tiny_gives_in_threads_what_it_gives_alone() -> None:
+    fresh = GroundedRAM("tiny", device="cpu")
+
+    def work(image: Image) -> Annotation:
+        return fresh.annotate(image, tags=NAMES, color="rgb")
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(work, [*SCENES, *SCENES]))
+    for one, image in zip(together, [*SCENES, *SCENES], strict=True):
+        assert_same(one, work(image))
+
+
+def test_tiny_says_how_it_was_made(found: list[Annotation], tiny: GroundedRAM) -> None:
+    run = found[0].run
+    assert run["preset"] == "tiny"
+    assert (run["device"], run["dtype"], run["box_threshold"]) == ("cpu", "float32", 0.05)
+    for stage in ("tagger", "detector", "segmenter"):
+        assert run[stage]["name"] == getattr(TINY, stage)
+        assert len(run[stage]["sha256"]["weights"]) == 64
+    named = tiny.annotate(SCENES[0], tags=[], color="rgb").run
+    assert named["tagger"] is None
+    assert named["detector"] == run["detector"]
+
+
+def test_own_tags_never_load_a_tagger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The standard tagger is not here; the caller's tags do without it."""
+    monkeypatch.setenv("GROUNDED_RAM_CACHE", str(tmp_path))
+    model = GroundedRAM("tiny", tagger="ram:swin-l", device="cpu")
+    assert model.annotate(SCENES[0], tags=["car"], color="rgb").tags.names == ("car",)
+    with pytest.raises(WeightsError, match="ram:swin-l"):
+        model.annotate(SCENES[0], color="rgb")
+
+
+def test_absent_weights_are_named_with_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GROUNDED_RAM_CACHE", str(tmp_path))
+    model = GroundedRAM("standard", device="cpu")
+    with pytest.raises(WeightsError) as caught:
+        model.annotate(SCENES[0], color="rgb")
+    message = str(caught.value)
+    for part in ("ram_swin_large_14m.pth", "grounded-ram download ram:swin-l", 'preset="tiny"'):
+        assert part in message
+    with pytest.raises(WeightsError, match="groundingdino_swint_ogc"):
+        model.annotate(SCENES[0], tags=["car"], color="rgb")

@@ -1,0 +1,99 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grounded_ram.errors import InputError
+from grounded_ram.runtime import groups, pick_device, pick_dtype
+
+CPU = torch.device("cpu")
+
+
+def pretend_machine(patch: pytest.MonkeyPatch, *, gpus: int, mps: bool = False) -> None:
+    patch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    patch.setattr(torch.cuda, "device_count", lambda: gpus)
+    patch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "mps", "expected"),
+    [(0, False, "cpu"), (2, False, "cuda"), (0, True, "mps"), (1, True, "cuda")],
+)
+def test_auto_takes_the_best_device_there_is(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, mps: bool, expected: str
+) -> None:
+    pretend_machine(monkeypatch, gpus=gpus, mps=mps)
+    assert pick_device("auto") == torch.device(expected)
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
+def test_the_cpu_is_always_there(device: str | torch.device) -> None:
+    assert pick_device(device) == CPU
+
+
+def test_a_numbered_device_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_machine(monkeypatch, gpus=2)
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(InputError, match=r"'cuda:2' is not on this machine.*cuda:0-1"):
+        pick_device("cuda:2")
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+def test_an_absent_device_is_named_with_what_is_there(
+    monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    pretend_machine(monkeypatch, gpus=0)
+    with pytest.raises(InputError, match=rf'{device}.*here are: cpu.*device="auto"'):
+        pick_device(device)
+
+
+@pytest.mark.parametrize("device", ["gpu", "", "cuda:x", "CUDA"])
+def test_a_device_that_nobody_knows_is_refused(device: str) -> None:
+    with pytest.raises(InputError, match=r'"cuda:1".*got'):
+        pick_device(device)
+
+
+def test_dtypes_by_name_and_as_they_are() -> None:
+    assert pick_dtype("float32", CPU) is torch.float32
+    assert pick_dtype("bfloat16", CPU) is torch.bfloat16
+    assert pick_dtype(torch.bfloat16, CPU) is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((8, 0), torch.bfloat16), ((7, 5), torch.float32)]
+)
+def test_auto_is_bfloat16_only_where_it_is_computed_in(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert pick_dtype("auto", torch.device("cuda")) is expected
+    assert pick_dtype("auto", CPU) is torch.float32
+
+
+@pytest.mark.parametrize("dtype", ["float16", "", torch.float64])
+def test_a_dtype_that_networks_do_not_run_in_is_refused(dtype: str | torch.dtype) -> None:
+    with pytest.raises(InputError, match="'float32' or 'bfloat16'"):
+        pick_dtype(dtype, CPU)
+
+
+def test_groups_hold_equal_keys_in_order() -> None:
+    keys = ["b", "a", "b", "b", "a", "b"]
+    assert groups(keys, 2) == [[0, 2], [3, 5], [1, 4]]
+    assert groups(keys, 1) == [[0], [2], [3], [5], [1], [4]]
+    assert groups([], 4) == []
+
+
+@given(keys=st.lists(st.integers(0, 3), max_size=20), size=st.integers(1, 6))
+def test_groups_lose_and_mix_nothing(keys: list[int], size: int) -> None:
+    found = groups(keys, size)
+
+    assert sorted(i for group in found for i in group) == list(range(len(keys)))
+    for group in found:
+        assert 1 <= len(group) <= size
+        assert len({keys[i] for i in group}) == 1
+        assert group == sorted(group)
+
+
+def test_a_batch_size_below_one_is_refused() -> None:
+    with pytest.raises(InputError, match="batch_size"):
+        groups([1], 0)

@@ -1,0 +1,63 @@
+"""The command that remakes the tiny preset, on a few steps: every part runs and the files load."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from grounded_ram.annotation import Tags
+from grounded_ram.detection.grounding_dino import load_grounding_dino
+from grounded_ram.ram.model import RAM
+from grounded_ram.scenes.catalog import VOCABULARY
+from grounded_ram.scenes.scene import make_scene
+from grounded_ram.segmentation.sam import load_sam
+from grounded_ram.tagging.ram import load_ram
+from grounded_ram.training import tiny_ram
+from grounded_ram.training.loop import Schedule
+from grounded_ram.training.pool import Pool
+from grounded_ram.training.tiny import Plan, train_tiny
+from grounded_ram.weights import find_checkpoint, relocate
+
+CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    plan = Plan(scenes=500, scene_size=96, threshold_scenes=6, stretch=0.0004, workers=2)
+    return train_tiny(folder, plan=plan, seed=3, device=torch.device("cpu"))
+
+
+def test_the_files_load_and_run(trained: Path) -> None:
+    image = make_scene(1).image
+    tagger = load_ram(relocate(find_checkpoint("ram:tiny"), trained), **CPU)
+    detector = load_grounding_dino(relocate(find_checkpoint("grounding-dino:tiny"), trained), **CPU)
+    segmenter = load_sam(relocate(find_checkpoint("sam:tiny"), trained), **CPU)
+    (tags,) = tagger.tag([image], threshold=0.0)
+    assert set(tags.names) == set(VOCABULARY)
+    (found,) = detector.detect([image], [Tags.of(["car", "tree"])], threshold=0.0)
+    assert len(found)
+    (cut,) = segmenter.segment([image], [found])
+    assert len(cut) == len(found)
+
+
+def test_the_tagger_learns(pool: Pool, tmp_path: Path) -> None:
+    """A few steps on the same few scenes bring the loss down: gradients reach what they should."""
+    few = Pool(*(column[:16] for column in (pool.images, pool.owners, pool.boxes, pool.looks, pool.tags)))
+    schedule = Schedule(steps=25, learning_rate=1e-3, batch=16, warmup=5)
+    cpu = torch.device("cpu")
+    model = tiny_ram.train_ram(few, tmp_path / "s.pt", seed=0, device=cpu, schedule=schedule)
+    start = RAM(tiny_ram.CONFIG).eval()
+
+    def separation(network: RAM) -> float:
+        mean = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
+        images = torch.from_numpy(np.array(few.images)).permute(0, 3, 1, 2) / 255 - mean
+        sized = torch.nn.functional.interpolate(images / 0.225, (192, 192), mode="bilinear")
+        with torch.inference_mode():
+            logits = network(sized)
+        truth = torch.from_numpy(np.array(few.tags))
+        return float(logits[truth].mean() - logits[~truth].mean())
+
+    assert abs(separation(start)) < 0.1
+    assert separation(model) > 0.5
