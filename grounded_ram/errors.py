@@ -1,10 +1,10 @@
 """Every failure this package means to raise.
 
-    GroundedRAMError
-    ├── InputError               (ValueError)   an argument or an image that cannot be used
-    ├── UnknownNameError         (LookupError)  a preset, backend, checkpoint or tag nobody knows
-    ├── MissingDependencyError   (ImportError)  an extra that is not installed
-    └── WeightsError             (OSError)      a checkpoint that is absent, damaged or of another model
+GroundedRAMError
+├── InputError               (ValueError)   an argument or an image that cannot be used
+├── UnknownNameError         (LookupError)  a preset, backend, checkpoint or tag nobody knows
+├── MissingDependencyError   (ImportError)  an extra that is not installed
+└── WeightsError             (OSError)      a checkpoint that is absent, damaged, of another model
 """
 
 
@@ -25,4 +25,4 @@ class MissingDependencyError(GroundedRAMError, ImportError):
 
 
 class WeightsError(GroundedRAMError, OSError):
-    """A checkpoint is absent, damaged, or does not fit the model; the message says which and why."""
+    """A checkpoint is absent, damaged, or of another model; the message says which and why."""

@@ -106,6 +106,21 @@ class GroundedRAM:
             **_shares(tag_threshold=tag_threshold, box_threshold=box_threshold, nms_iou=nms_iou),
         )
 
+    @property
+    def tagger(self) -> Tagger:
+        """Return the tagger, loaded if it was not yet."""
+        return self._tagger.get()
+
+    @property
+    def detector(self) -> Detector:
+        """Return the detector, loaded if it was not yet."""
+        return self._detector.get()
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """Return the segmenter, loaded if it was not yet."""
+        return self._segmenter.get()
+
     def __repr__(self) -> str:
         row = self.preset
         return (
@@ -196,7 +211,7 @@ class GroundedRAM:
         ]
 
     def _tag(self, images: list[Image]) -> list[Tags]:
-        found = self._tagger.get().tag(images, threshold=self.preset.tag_threshold)
+        found = self.tagger.tag(images, threshold=self.preset.tag_threshold)
         return check_tags(found, images, self._tagger)
 
     def _detect(self, images: list[Image], tags: list[Tags]) -> list[sv.Detections]:
@@ -205,8 +220,7 @@ class GroundedRAM:
         rows = [i for i, wanted in enumerate(tags) if len(wanted)]
         if rows:
             some, theirs = [images[i] for i in rows], [tags[i] for i in rows]
-            detector = self._detector.get()
-            found = detector.detect(some, theirs, threshold=self.preset.box_threshold)
+            found = self.detector.detect(some, theirs, threshold=self.preset.box_threshold)
             checked = check_boxes(found, some, theirs, self._detector)
             for i, one in zip(rows, checked, strict=True):
                 boxes[i] = merge(one, iou=self.preset.nms_iou)
@@ -221,7 +235,7 @@ class GroundedRAM:
         ]
         if rows:
             some, theirs = [images[i] for i in rows], [boxes[i] for i in rows]
-            found = self._segmenter.get().segment(some, theirs)
+            found = self.segmenter.segment(some, theirs)
             checked = check_masks(found, some, theirs, self._segmenter)
             for i, one in zip(rows, checked, strict=True):
                 objects[i] = one

@@ -1,7 +1,7 @@
 """The three stages as protocols: a backend is any object with the one method of its stage.
 
-Every method takes a batch; one image is a batch of one. Images are (H, W, 3) uint8 RGB and may differ
-in size. Results come back in the order given, and no image's result depends on its neighbours.
+Every method takes a batch; one image is a batch of one. Images are (H, W, 3) uint8 RGB and may
+differ in size. Results come back in the order given; no image's result depends on its neighbours.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Tagger(Protocol):
 
         Args:
             images: B images.
-            threshold: keep tags scored strictly above it, in [0, 1]; None means the checkpoint's own
-                threshold for each tag.
+            threshold: keep tags scored strictly above it, in [0, 1]; None means the checkpoint's
+                own threshold for each tag.
         """
         ...
 
@@ -44,9 +44,9 @@ class Detector(Protocol):
             threshold: boxes scored at or below it, in [0, 1], are dropped.
 
         Returns:
-            One ``sv.Detections`` per image: ``xyxy`` (N, 4) float32 absolute pixels inside the image,
-            ``confidence`` (N,) float32, ``class_id`` (N,) int, the row of the tag in that image's
-            ``Tags``, and ``data["class_name"]`` (N,) str. N may be 0.
+            One ``sv.Detections`` per image: ``xyxy`` (N, 4) float32 absolute pixels inside the
+            image, ``confidence`` (N,) float32, ``class_id`` (N,) int, the row of the tag in that
+            image's ``Tags``, and ``data["class_name"]`` (N,) str. N may be 0.
         """
         ...
 

@@ -112,7 +112,9 @@ def coco_average_precision(
         evaluation.params.iouThrs = np.array([iou])
         evaluation.evaluate()
         evaluation.accumulate()
-    precision = evaluation.eval["precision"][0, :, :, 0, -1]  # (recall, class): all sizes, 100 boxes
+    precision = evaluation.eval["precision"][
+        0, :, :, 0, -1
+    ]  # (recall, class): all sizes, 100 boxes
     return float(precision[precision > -1].mean())
 
 
@@ -131,7 +133,8 @@ def _mask_ious(mask: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np
     """Return (M,) IoU of an (H, W) mask with each of (M, H, W)."""
     both = (mask & others).sum((1, 2))
     either = (mask | others).sum((1, 2))
-    return both / np.maximum(either, 1)
+    ious: NDArray[np.float64] = both / np.maximum(either, 1)
+    return ious
 
 
 def _xywh(box: NDArray[np.float32]) -> list[float]:
@@ -160,14 +163,18 @@ def _true_rows(truth: Sequence[TrueObjects], numbers: dict[str, int]) -> list[di
 def _found_rows(
     found: Sequence[sv.Detections], numbers: dict[str, int], *, with_masks: bool
 ) -> list[dict[str, Any]]:
-    """Return COCO result rows; names that are true nowhere cannot lower a class's AP and are left out."""
+    """Return COCO result rows; a name that is true nowhere has no AP to lower and is left out."""
     rows = []
     for image, detections in enumerate(found):
         for row, score in enumerate(_scores(detections)):
             name = str(detections.data["class_name"][row])
             if name not in numbers:
                 continue
-            result = {"image_id": image, "category_id": numbers[name], "score": float(score)}
+            result: dict[str, Any] = {
+                "image_id": image,
+                "category_id": numbers[name],
+                "score": float(score),
+            }
             if with_masks:
                 mask = _masks(detections, [row])[0]
                 result["segmentation"] = rle.encode(np.asfortranarray(mask, np.uint8))

@@ -58,9 +58,7 @@ def true_objects(scene: Scene) -> TrueObjects:
     )
 
 
-def evaluate_picture_book(
-    model: GroundedRAM, seeds: Iterable[int]
-) -> list[Row]:
+def evaluate_picture_book(model: GroundedRAM, seeds: Iterable[int]) -> list[Row]:
     """Draw scenes, run every stage on them, and return the table.
 
     The rows: mean AP of tags by kind; AP of boxes prompted with the true names and 20 absent ones;

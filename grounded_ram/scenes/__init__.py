@@ -1,1 +1,1 @@
-"""Picture-book scenes drawn by code, with exact truth: for the demo, the tests and the tiny preset."""
+"""Picture-book scenes drawn by code, with exact truth: for demo, tests and the tiny preset."""

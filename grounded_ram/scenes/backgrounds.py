@@ -17,7 +17,7 @@ def draw_background(rng: np.random.Generator, size: int) -> tuple[Canvas, tuple[
     """Draw what lies behind the objects.
 
     Returns:
-        A (size, size, 3) canvas and the names of the one or two scenes in it; a plain wall has no name.
+        A (size, size, 3) canvas and the names of the scenes in it: two, one, or none.
     """
     kind = rng.random()
     if kind < 0.1:
@@ -35,7 +35,8 @@ def _clouded(rng: np.random.Generator, height: int, width: int, cells: int) -> C
     """Return (H, W, 1) smooth noise of mean 0 and spread about 1, with so many cells across."""
     rows = max(2, cells * height // width)
     grid = rng.standard_normal((rows, cells)).astype(np.float32)
-    return cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)[:, :, None]
+    smooth = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(smooth, np.float32)[:, :, None]
 
 
 def _grain(rng: np.random.Generator, height: int, width: int) -> Canvas:
@@ -55,7 +56,10 @@ def _gradient(height: int, top: Canvas, bottom: Canvas) -> Canvas:
 
 def _plain(rng: np.random.Generator, height: int, width: int) -> Canvas:
     color = tuple(int(v) for v in rng.integers(60, 235, 3))
-    ends = _tint(rng, (color[0], color[1], color[2])), _tint(rng, (color[0], color[1], color[2]), 30)
+    ends = (
+        _tint(rng, (color[0], color[1], color[2])),
+        _tint(rng, (color[0], color[1], color[2]), 30),
+    )
     return np.broadcast_to(_gradient(height, *ends), (height, width, 3)).copy()
 
 
@@ -89,11 +93,12 @@ def _grass(rng: np.random.Generator, height: int, width: int) -> Canvas:
 
 def _sea(rng: np.random.Generator, height: int, width: int) -> Canvas:
     canvas = _gradient(height, _tint(rng, (36, 110, 168)), _tint(rng, (24, 84, 140)))
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    y, x = (axis.astype(np.float32) for axis in np.mgrid[0:height, 0:width])
     pitch = rng.uniform(9, 18)
     swell = rng.uniform(1.5, 4) * np.sin(x / rng.uniform(6, 14) + 0.07 * y)
     crest = ((y + swell) % pitch < 0.18 * pitch) * (1.3 + _clouded(rng, height, width, 7)[:, :, 0])
-    return canvas + 26 * np.clip(crest, 0, 2)[:, :, None].astype(np.float32)
+    foam: Canvas = np.clip(crest, 0, 2)[:, :, None].astype(np.float32)
+    return canvas + 26 * foam
 
 
 def _sand(rng: np.random.Generator, height: int, width: int) -> Canvas:

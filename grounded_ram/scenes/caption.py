@@ -32,7 +32,7 @@ _WHERE = {
 
 
 def describe(objects: Sequence[SceneObject], places: Sequence[str]) -> str:
-    """Write the caption, such as "A red striped car and two white fish by the sea under a blue sky."."""
+    """Write the caption, such as "A red striped car and two white fish by the sea at sunset."."""
     counts = Counter(_looks(thing) for thing in objects)
     phrases = [_phrase(look, count) for look, count in counts.items()] or ["nothing"]
     listed = phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"

@@ -1,14 +1,15 @@
 """A pen that draws one object as flat polygons, in a unit square whose y axis points down.
 
 An object is a function ``draw(pen)``: it lays parts from back to front. The pen carries the random
-numbers and the colours, so the same function gives many shapes; the parts are only scaled, turned and
-filled afterwards, which keeps the truth (mask, box) exact at every size.
+numbers and the colours, so the same function gives many shapes; the parts are only scaled, turned
+and filled afterwards, which keeps the truth (mask, box) exact at every size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -96,9 +97,7 @@ class Pen:
         """Fill an ellipse, turned clockwise by degrees."""
         self.polygon(rotate(arc(centre, radii, 0, 360), centre, turn), color)
 
-    def pie(
-        self, centre: Point, radii: Point, span: Point, color: Color | None = None
-    ) -> None:
+    def pie(self, centre: Point, radii: Point, span: Point, color: Color | None = None) -> None:
         """Fill the part of an ellipse cut off by the chord between two angles.
 
         Args:
@@ -116,17 +115,18 @@ class Pen:
     def stroke(
         self, points: Sequence[Point] | Points, width: float, color: Color | None = None
     ) -> None:
-        """Draw a line through the points as thick segments with round ends, so it has pixels of its own."""
+        """Draw a line through the points as thick segments with round ends."""
         line = np.asarray(points, np.float64)
-        pairs = zip(line[:-1], line[1:], strict=True)
-        self._add([capsule(start, end, width / 2) for start, end in pairs], color)
+        self._add([capsule(start, end, width / 2) for start, end in pairwise(line)], color)
 
     def _add(self, outlines: Sequence[Points], color: Color | None) -> None:
-        self.parts.append(Part(tuple(outlines), self.body if color is None else color, color is None))
+        self.parts.append(
+            Part(tuple(outlines), self.body if color is None else color, color is None)
+        )
 
 
 def arc(centre: Point, radii: Point, start: float, end: float, *, steps: int = 28) -> Points:
-    """Return (steps, 2) points on an ellipse from start to end degrees, clockwise from the right."""
+    """Return (steps, 2) points on an ellipse between two angles, clockwise from the right."""
     angle = np.radians(np.linspace(start, end, steps))
     return np.stack([centre[0] + radii[0] * np.cos(angle), centre[1] + radii[1] * np.sin(angle)], 1)
 

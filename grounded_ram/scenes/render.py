@@ -1,4 +1,4 @@
-"""Parts of an object -> pixels: place, turn, fill, shade, paint patterns, and return the exact mask."""
+"""Parts of an object -> pixels: place, turn, fill, shade, paint patterns; with the exact mask."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Style:
 
 
 def place(parts: Sequence[Part], placement: Placement) -> list[list[Points]]:
-    """Move each part's outlines from unit coordinates to pixels; all parts together get the size."""
+    """Move the outlines from unit coordinates to pixels; all parts together get the size."""
     everything = np.concatenate([outline for part in parts for outline in part.outlines])
     low, high = everything.min(0), everything.max(0)
     stretch = np.array([np.sqrt(placement.stretch), 1 / np.sqrt(placement.stretch)])
@@ -60,7 +60,8 @@ def place(parts: Sequence[Part], placement: Placement) -> list[list[Points]]:
 
     def to_pixels(outline: Points) -> Points:
         local = (outline - (low + high) / 2) * factors
-        return rotate(local, (0.0, 0.0), placement.turn) + np.asarray(placement.centre)
+        turned = rotate(local, (0.0, 0.0), placement.turn)
+        return turned + np.asarray(placement.centre, np.float64)
 
     return [[to_pixels(outline) for outline in part.outlines] for part in parts]
 
@@ -94,7 +95,7 @@ def paint(
 def _local_axes(
     where: NDArray[np.bool_], placement: Placement
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], Points, Points]:
-    """Return rows and columns of the pixels set, and their place in units of the object's own size."""
+    """Return rows and columns of the pixels set, and their place in units of the object's size."""
     rows, cols = np.nonzero(where)
     t = np.radians(placement.turn)
     dx = (cols - placement.centre[0]) / placement.size
@@ -105,7 +106,7 @@ def _local_axes(
 def _pattern(
     canvas: NDArray[np.uint8], body: NDArray[np.bool_], placement: Placement, style: Style
 ) -> None:
-    """Paint stripes or dots of the ink colour on the body, at a pitch the eye can see at that size."""
+    """Paint stripes or dots of ink on the body, at a pitch the eye can see at that size."""
     rows, cols, u, v = _local_axes(body, placement)
     pitch = max(0.14, 7.0 / placement.size)
     if style.pattern == "striped":

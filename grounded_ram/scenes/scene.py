@@ -96,7 +96,7 @@ class _Stage:
     drawn_areas: list[int] = field(default_factory=list)
 
     def put(self, sketch: _Sketch, placement: Placement) -> bool:
-        """Draw the object unless it would hide another one or hardly be seen; tell whether it was."""
+        """Draw the object unless it would hide another or hardly be seen; tell whether it was."""
         canvas = self.canvas.copy()
         mask = paint(canvas, sketch.parts, placement, sketch.style)
         area = int(np.count_nonzero(mask))
@@ -104,7 +104,9 @@ class _Stage:
             return False
         owner = np.where(mask, np.uint8(len(self.placed) + 1), self.owner)
         visible = np.bincount(owner.ravel(), minlength=len(self.placed) + 2)[1:-1]
-        if any(v < _LEAST_VISIBLE * drawn for v, drawn in zip(visible, self.drawn_areas, strict=True)):
+        if any(
+            v < _LEAST_VISIBLE * drawn for v, drawn in zip(visible, self.drawn_areas, strict=True)
+        ):
             return False
         self.canvas, self.owner = canvas, owner
         self.placed.append(sketch)
@@ -139,7 +141,10 @@ def _add_object(rng: np.random.Generator, stage: _Stage) -> None:
     for _ in range(6):
         margin = 0.25 * share * side  # at least three quarters of each side stay inside
         placement = Placement(
-            centre=(float(rng.uniform(margin, side - margin)), float(rng.uniform(margin, side - margin))),
+            centre=(
+                float(rng.uniform(margin, side - margin)),
+                float(rng.uniform(margin, side - margin)),
+            ),
             size=share * side,
             turn=float(np.clip(rng.normal(0, 9), -25, 25)),
             flip=bool(rng.random() < 0.5),

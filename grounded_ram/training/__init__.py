@@ -1,1 +1,1 @@
-"""How the models learn: losses, and the loops that made the tiny preset. Nothing else imports it."""
+"""How the models learn: losses, and the loops that made the tiny preset."""

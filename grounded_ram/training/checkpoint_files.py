@@ -11,6 +11,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import nn
 
+
 def write_checkpoint(
     folder: Path, stem: str, network: nn.Module, config: Mapping[str, Any]
 ) -> None:

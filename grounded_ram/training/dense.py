@@ -1,7 +1,7 @@
 """The auxiliary dense loss: what owns each cell of an encoder's feature maps.
 
-Tags alone teach a small encoder almost nothing in the time a CPU has; telling every cell which object,
-colour, pattern and action it shows teaches it in minutes. The heads are dropped after training.
+Tags alone teach a small encoder almost nothing in the time a CPU has; telling every cell which
+object, colour, pattern and action it shows teaches it far sooner. The heads are dropped afterwards.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch.nn import functional
 from grounded_ram.scenes.catalog import ACTIONS, CATEGORIES, COLORS, PATTERNS
 from grounded_ram.training.batches import Batch
 
-_CLASSES = (len(CATEGORIES) + 1, len(COLORS), len(PATTERNS) + 1, len(ACTIONS))
+_CLASSES = [len(CATEGORIES) + 1, len(COLORS), len(PATTERNS) + 1, len(ACTIONS)]
 _BEHIND_WEIGHT = 0.15  # most cells show no object
 
 
 class DenseHeads(nn.Module):
-    """One linear layer a feature map: category (or behind), colour, pattern and action of each cell."""
+    """One linear layer a feature map: each cell's category (or behind), colour, pattern, action."""
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
@@ -47,8 +47,8 @@ def _cell_looks(batch: Batch, side: int) -> Tensor:
 
 
 def _cell_loss(logits: Tensor, looks: Tensor) -> Tensor:
-    """Sum four cross-entropies over (B, K, h, w) logits; -1 is ignored, and is "behind" for category."""
-    category, color, pattern, action = logits.split(_CLASSES, 1)
+    """Sum four cross-entropies over (B, K, h, w) logits; -1 is "behind" or, elsewhere, ignored."""
+    category, color, pattern, action = torch.split(logits, _CLASSES, 1)
     weight = logits.new_ones(_CLASSES[0])
     weight[0] = _BEHIND_WEIGHT
     loss = functional.cross_entropy(category, looks[..., 0] + 1, weight)

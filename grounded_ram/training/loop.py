@@ -39,6 +39,8 @@ class Schedule:
     """Of matrices and convolutions; vectors have none."""
     clip: float = 2.0
     """Gradients are scaled down to this norm."""
+    muon: bool = True
+    """Whether Muon learns the matrices inside the networks; AdamW learns all the rest."""
 
     def factor(self, step: int) -> float:
         """Return the share of the learning rate that a step uses."""
@@ -51,12 +53,11 @@ class Schedule:
 def make_optimizers(
     named: Iterable[tuple[str, nn.Parameter]], schedule: Schedule, scales: Mapping[str, float]
 ) -> list[torch.optim.Optimizer]:
-    """Give the matrices inside the networks to Muon, all the rest to AdamW.
+    """Give the matrices inside the networks to Muon, if it is wanted, the rest to AdamW.
 
-    Muon (Jordan et al., 2024) turns each matrix's momentum into the nearest orthogonal one; scaled as
-    in "Muon is Scalable for LLM Training" (Liu et al., 2025) it takes AdamW's learning rate. On these
-    networks it reached AdamW's loss in about half the steps. Tables, convolutions, vectors and
-    heads of few rows stay with AdamW.
+    Muon (Jordan et al., 2024) turns each matrix's momentum into the nearest orthogonal one; its
+    steps are scaled as in "Muon is Scalable for LLM Training" (Liu et al., 2025). Tables, convolutions,
+    vectors and heads of few rows stay with AdamW.
 
     Args:
         named: what ``named_parameters()`` gives.
@@ -67,7 +68,8 @@ def make_optimizers(
     for name, parameter in named:
         if parameter.requires_grad:
             scale = next((s for part, s in scales.items() if part in name), 1.0)
-            key = (_is_inner_matrix(name, parameter), scale, parameter.ndim > 1)
+            inner = schedule.muon and _is_inner_matrix(name, parameter)
+            key = (inner, scale, parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     optimizers: list[torch.optim.Optimizer] = []
     for by_muon in (True, False):
@@ -112,7 +114,7 @@ def train(
         modules: everything with weights to learn.
         step_loss: the loss of one batch.
         schedule: how long and how fast.
-        state_path: where weights, optimisers and step are kept; finished runs are read back from it.
+        state_path: where weights, optimisers and step are kept; a finished run is read from it.
         seed: of the batches.
         scales: see ``make_optimizers``.
     """
@@ -169,9 +171,7 @@ def _save(
     partial_path.replace(path)
 
 
-def _resume(
-    path: Path, modules: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
-) -> int:
+def _resume(path: Path, modules: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
     """Load a saved state, if there is one, and return the step to go on from."""
     if not path.exists():
         return 0

@@ -65,7 +65,7 @@ def near_cells(anchors: Tensor, truth: Truth) -> tuple[Tensor, Tensor]:
     """
     owner = torch.full((len(anchors),), -1, device=anchors.device)
     largest_first = truth.boxes[:, 2:].prod(1).argsort(descending=True)
-    for level in anchors[:, 2].unique():
+    for level in sorted(set(anchors[:, 2].tolist())):
         cells = (anchors[:, 2] == level).nonzero()[:, 0]
         distance = torch.cdist(truth.boxes[:, :2], anchors[cells, :2])
         nearest = distance.topk(min(4, len(cells)), largest=False).indices
@@ -102,7 +102,8 @@ def grounding_loss(
     tokens = sigmoid_focal_loss(
         found.logits[counted], targets[counted], alpha=_ALPHA, gamma=_GAMMA, reduction="sum"
     )
-    return (_TOKEN * tokens + boxes) / positives
+    loss: Tensor = (_TOKEN * tokens + boxes) / positives
+    return loss
 
 
 def _xyxy(boxes: Tensor) -> Tensor:

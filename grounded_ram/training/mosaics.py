@@ -15,15 +15,18 @@ from grounded_ram.training.batches import Batch, brightened
 from grounded_ram.training.pool import NONE, SLOTS, Pool
 
 _SIDE = 3  # tiles in a row
-_LOOSE, _SHIFT = (1.05, 1.4), 0.1  # how tightly an object fills its tile, and how far off its middle
+_LOOSE, _SHIFT = (
+    (1.05, 1.4),
+    0.1,
+)  # how tightly an object fills its tile, and how far off its middle
 
 
 def draw_mosaics(pool: Pool, rng: np.random.Generator, count: int, size: int) -> Batch:
     """Draw mosaics of three by three close-ups each.
 
     Returns:
-        A batch whose ``boxes`` and ``tags`` are empty and whose slots number the objects of all tiles:
-        ``looks`` is (B, 81, 4).
+        A batch whose ``boxes`` and ``tags`` are empty and whose slots number the objects of all
+        tiles: ``looks`` is (B, 81, 4).
     """
     images = np.zeros((count, size, size, 3), np.uint8)
     owners = np.zeros((count, size, size), np.uint8)
@@ -59,7 +62,7 @@ def _an_object(pool: Pool, rng: np.random.Generator) -> tuple[int, int]:
 def _close_up(
     pool: Pool, rng: np.random.Generator, scene_and_slot: tuple[int, int], size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the (size, size) picture around an object, and who owns its pixels; mirrored or not."""
+    """Return the (size, size) picture around an object, and who owns its pixels."""
     scene, _ = scene_and_slot
     box = pool.boxes[scene_and_slot]
     side = float((box[2:] - box[:2]).max() * rng.uniform(*_LOOSE))

@@ -68,7 +68,7 @@ def _draw_shard(start: int, path: Path, size: int) -> None:
     rows = [_columns(make_scene(seed, size=size)) for seed in range(start, start + _SHARD)]
     arrays = {name: np.stack([row[name] for row in rows]) for name in _COLUMNS}
     partial_path = path.with_suffix(".partial.npz")
-    np.savez(partial_path, **arrays)
+    np.savez(partial_path, **arrays)  # type: ignore[arg-type]
     partial_path.rename(path)
 
 
@@ -97,7 +97,7 @@ def _looks(thing: SceneObject) -> tuple[int, int, int, int]:
 
 
 def _join(folder: Path, paths: list[Path]) -> Pool:
-    """Join the shards into one memory-mapped array a column, so that a batch reads only its own rows."""
+    """Join the shards into one memory-mapped array a column: a batch reads only its own rows."""
     stem = f"{paths[0].stem}-to-{paths[-1].stem.split('-')[-1]}"
     joined = {name: folder / f"{stem}-{name}.npy" for name in _COLUMNS}
     if not all(path.exists() for path in joined.values()):

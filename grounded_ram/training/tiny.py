@@ -57,8 +57,9 @@ class Plan:
 def train_tiny(folder: Path, *, plan: Plan, seed: int, device: torch.device) -> Path:
     """Train the three networks and write the preset's files; go on where an earlier call stopped.
 
-    The tagger learns first; its image encoder is where the detector starts from, and the detector's
-    is where the tagger starts from when it learns again: boxes teach an encoder what tags cannot.
+    The tagger learns first, on close-ups and then on scenes; its image encoder is where the
+    detector starts from, and the detector's is where the tagger starts from when it learns again:
+    boxes teach an encoder what tags cannot.
 
     Args:
         folder: keeps the scenes, the state of every run, and in ``checkpoints`` the files.
@@ -81,9 +82,18 @@ def train_tiny(folder: Path, *, plan: Plan, seed: int, device: torch.device) -> 
     tokenizer = PromptTokenizer(files / "vocab.txt")
     common: dict[str, Any] = {"seed": seed, "device": device}
 
+    logger.info("the encoder, on close-ups")
+    encoder = tiny_ram.train_encoder(
+        pool, folder / "encoder.pt", schedule=plan.schedule(tiny_ram.CLOSE_UPS), **common
+    )
     logger.info("the tagger, first round")
-    schedule = plan.schedule(tiny_ram.SCHEDULE)
-    first = tiny_ram.train_ram(pool, folder / "ram-first.pt", schedule=schedule, **common)
+    first = tiny_ram.train_ram(
+        pool,
+        folder / "ram-first.pt",
+        schedule=plan.schedule(tiny_ram.SCENES),
+        encoder=encoder.state_dict(),
+        **common,
+    )
     logger.info("the detector")
     detector = tiny_detector.train_detector(
         pool,
@@ -97,13 +107,14 @@ def train_tiny(folder: Path, *, plan: Plan, seed: int, device: torch.device) -> 
     tagger = tiny_ram.train_ram(
         pool,
         folder / "ram.pt",
-        schedule=plan.schedule(tiny_ram.SECOND_SCHEDULE),
+        schedule=plan.schedule(tiny_ram.AGAIN),
         encoder=detector.backbone[0].state_dict(),
         **common,
     )
     logger.info("the segmenter")
-    schedule = plan.schedule(tiny_sam.SCHEDULE)
-    segmenter = tiny_sam.train_sam(pool, folder / "sam.pt", schedule=schedule, **common)
+    segmenter = tiny_sam.train_sam(
+        pool, folder / "sam.pt", schedule=plan.schedule(tiny_sam.SCHEDULE), **common
+    )
 
     write_checkpoint(files, "ram", tagger, ram_config(tagger, plan))
     write_checkpoint(files, "grounding_dino", detector, detector_config(len(tokenizer)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import string
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,9 @@ from grounded_ram.training.pool import Pool
 from grounded_ram.training.swin import load_swin
 
 IMAGE_SIZE = 192
-SCHEDULE = Schedule(steps=2600, learning_rate=8e-4, batch=16, warmup=100, weight_decay=0.01)
+SCHEDULE = Schedule(steps=2600, learning_rate=3e-3, batch=16, warmup=100, weight_decay=0.02)
 
-_SCALES = {"sampling_offsets": 0.3, "backbone": 0.5}
+_SCALES = {"sampling_offsets": 0.1, "bbox_embed": 0.3, "backbone": 0.5}
 _MOST_ABSENT = 24  # absent names in a training prompt
 _NONSENSE = 0.15  # share of absent names that are no word at all
 _START_LOGIT = -4.4  # of every token before training: the share of positives is about one in 80
@@ -68,8 +69,8 @@ def train_detector(
     *,
     seed: int,
     device: torch.device,
+    encoder: Mapping[str, Tensor],
     schedule: Schedule = SCHEDULE,
-    encoder: dict[str, Tensor] | None = None,
 ) -> GroundingDINO:
     """Train the detector and return it.
 
@@ -79,14 +80,13 @@ def train_detector(
         tokenizer: over the tiny word list.
         seed: of weights and batches.
         device: where it learns.
-        schedule: how long and how fast.
         encoder: weights of the tiny RAM's image encoder, for the backbone to start from.
+        schedule: how long and how fast.
     """
     torch.manual_seed(seed)
     model = GroundingDINO(detector_config(len(tokenizer)))
     _start_low(model)
-    if encoder is not None:
-        load_swin(model.backbone[0], encoder)
+    load_swin(model.backbone[0], encoder)
 
     def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         batch = draw_batch(pool, rng, schedule.batch, IMAGE_SIZE).to(device)
@@ -161,15 +161,16 @@ def _start_low(model: GroundingDINO) -> None:
     """
     shift = math.sqrt(-_START_LOGIT / model.config.hidden_dim)
     transformer = model.transformer
-    norms = (
-        (transformer.enc_output_norm, shift),
-        (transformer.decoder.norm, shift),
-        (transformer.encoder.text_layers[-1].norm2, -shift),
-    )
+    text_layers = len(transformer.encoder.text_layers)
+    norms = {
+        "enc_output_norm": shift,
+        "decoder.norm": shift,
+        f"encoder.text_layers.{text_layers - 1}.norm2": -shift,
+    }
     with torch.no_grad():
-        for norm, bias in norms:
-            norm.weight.fill_(0.25)
-            norm.bias.fill_(bias)
+        for name, bias in norms.items():
+            nn.init.constant_(transformer.get_parameter(f"{name}.weight"), 0.25)
+            nn.init.constant_(transformer.get_parameter(f"{name}.bias"), bias)
         for name, parameter in transformer.named_parameters():
             if name.endswith(("gamma_v", "gamma_l")):
                 parameter.fill_(0.1)

@@ -29,7 +29,13 @@ CONFIG = SAMConfig(
     iou_head_width=128,
 )
 SCHEDULE = Schedule(
-    steps=3600, learning_rate=8e-4, batch=12, warmup=200, weight_decay=0.02, clip=1.0
+    steps=2800,
+    learning_rate=8e-4,
+    batch=12,
+    warmup=200,
+    weight_decay=0.02,
+    clip=1.0,
+    muon=False,
 )
 
 _BOXES_A_SCENE = 3
@@ -143,14 +149,16 @@ def _object_losses(
 
 
 def _shaken(boxes: Tensor, rng: np.random.Generator) -> Tensor:
-    """Move the corners of half of the (N, 4) boxes by up to a tenth of the sides, as a detector may."""
+    """Move the corners of half of the boxes by up to a tenth of the sides, as a detector may."""
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    noise = np.clip(rng.normal(0, 0.04, boxes.shape), -0.1, 0.1) * (rng.random((len(boxes), 1)) < 0.5)
+    noise = np.clip(rng.normal(0, 0.04, boxes.shape), -0.1, 0.1) * (
+        rng.random((len(boxes), 1)) < 0.5
+    )
     return (boxes + boxes.new_tensor(noise) * sides).clamp(0, 1)
 
 
 def _mask_loss(logits: Tensor, targets: Tensor, boxes: Tensor) -> Tensor:
-    """Return (N,) cross-entropy, mostly of the box's surroundings, plus dice, of (N, h, w) logits."""
+    """Return (N,) cross-entropy, mostly of the box's surroundings, plus dice."""
     near = _near(boxes, logits.shape[-1])
     cross = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     far = 1 - near

@@ -93,7 +93,7 @@ def test_json_is_pure_in_a_real_process_too(folder: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["preset"] == "tiny"

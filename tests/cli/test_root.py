@@ -21,7 +21,7 @@ def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
 
 

@@ -281,3 +281,13 @@ class TestConfig:
     def test_lists_become_tuples_so_that_configs_compare(self) -> None:
         config = GroundingDINOConfig.from_dict({"swin": {"depths": [2, 2, 6, 2]}})
         assert config == GroundingDINOConfig()
+
+
+def test_cells_at_the_very_rim_are_not_usable(
+    tiny: GroundingDINO, tokenizer: PromptTokenizer
+) -> None:
+    with torch.inference_mode():
+        wide = tiny.forward_all_layers(torch.randn(1, 3, 16, 16 * 51), prompts(tokenizer, "dog ."))
+    expected = [False, *[True] * 49, False]  # half a cell of 51 is less than .01 of the width
+    assert wide.usable[0, :51].tolist() == expected
+    np.testing.assert_array_equal(wide.proposals.boxes[0, :51][~wide.usable[0, :51]], 1.0)

@@ -23,7 +23,9 @@ def _fit(modules: nn.ModuleDict, *, fail_at: int | None = None) -> StepLoss:
         if next(steps) == fail_at:
             raise KeyboardInterrupt
         x = torch.from_numpy(rng.normal(size=(8, 16)).astype(np.float32))
-        miss = (modules["line"](modules["square"](x))[:, 0] - (3 * x[:, 0] - x[:, 1])).square().mean()
+        miss = (
+            (modules["line"](modules["square"](x))[:, 0] - (3 * x[:, 0] - x[:, 1])).square().mean()
+        )
         return miss, {"miss": miss.item()}
 
     return loss
@@ -38,9 +40,16 @@ def test_the_rate_warms_up_and_falls_to_zero() -> None:
 
 
 def test_matrices_go_to_muon_and_all_else_to_adamw() -> None:
-    inner, table, head = (nn.Parameter(torch.ones(*shape)) for shape in ((32, 16), (32, 16), (1, 32)))
+    inner, table, head = (
+        nn.Parameter(torch.ones(*shape)) for shape in ((32, 16), (32, 16), (1, 32))
+    )
     vector = nn.Parameter(torch.ones(32))
-    named = [("a.weight", inner), ("embed.weight", table), ("backbone.fc", head), ("a.bias", vector)]
+    named = [
+        ("a.weight", inner),
+        ("embed.weight", table),
+        ("backbone.fc", head),
+        ("a.bias", vector),
+    ]
     muon, adamw = make_optimizers(named, SCHEDULE, {"backbone": 0.5})
     assert isinstance(muon, torch.optim.Muon)
     assert [group["params"] for group in muon.param_groups] == [[inner]]

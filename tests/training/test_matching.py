@@ -18,7 +18,9 @@ def test_each_object_gets_its_own_query() -> None:
 
 
 def test_matching_tells_twins_apart_by_their_name() -> None:
-    found = Grounding(torch.tensor([[[-5.0, 5, 5, -5], [5, -5, -5, -5]]]), BOXES[:1].expand(1, 2, 4))
+    found = Grounding(
+        torch.tensor([[[-5.0, 5, 5, -5], [5, -5, -5, -5]]]), BOXES[:1].expand(1, 2, 4)
+    )
     queries, rows = match(found, 0, Truth(BOXES[:1].expand(2, 4), TOKENS[:2]))
     assert dict(zip(queries.tolist(), rows.tolist(), strict=True)) == {0: 1, 1: 0}
 
