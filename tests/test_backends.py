@@ -134,9 +134,9 @@ def test_tag_scores_lie_in_0_to_1(scores: list[float]) -> None:
     ("change", "message"),
     [
         ({"class_id": np.array([0, 2])}, "class_id: expected 2 rows of 2 tags"),
-        ({"class_id": np.array([0, -1])}, "class_id"),
-        ({"class_id": np.array([0.0, 1.0])}, "class_id"),
-        ({"class_id": None}, "class_id"),
+        ({"class_id": np.array([0, -1])}, "class_id: expected"),
+        ({"class_id": np.array([0.0, 1.0])}, "class_id: expected"),
+        ({"class_id": None}, "class_id: expected"),
         ({"class_id": np.array([0, 1])}, "class_id says .*'car', 'tree'.*class_name says"),
         ({"confidence": None}, "confidence: expected 2 floats"),
         ({"confidence": np.array([0.5, 2])}, "confidence"),
