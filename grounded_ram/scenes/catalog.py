@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from grounded_ram.scenes import (
     objects_animals,
+    objects_crafts,
     objects_furniture,
     objects_household,
     objects_kitchen,
@@ -24,14 +25,14 @@ Draw = Callable[[Pen], None]
 
 PERSON = "person"
 OBJECTS: Mapping[str, Draw] = {
-    "airplane": objects_vehicles.airplane,
+    "airplane": objects_crafts.airplane,
     "apple": objects_kitchen.apple,
     "ball": objects_toys.ball,
     "balloon": objects_toys.balloon,
     "banana": objects_kitchen.banana,
     "bicycle": objects_vehicles.bicycle,
     "bird": objects_winged.bird,
-    "boat": objects_vehicles.boat,
+    "boat": objects_crafts.boat,
     "book": objects_household.book,
     "bottle": objects_household.bottle,
     "bus": objects_vehicles.bus,
@@ -52,7 +53,7 @@ OBJECTS: Mapping[str, Draw] = {
     "ice cream": objects_kitchen.ice_cream,
     "lamp": objects_furniture.lamp,
     "mushroom": objects_nature.mushroom,
-    "rocket": objects_vehicles.rocket,
+    "rocket": objects_crafts.rocket,
     "snail": objects_shelled.snail,
     "star": objects_nature.star,
     "train": objects_vehicles.train,

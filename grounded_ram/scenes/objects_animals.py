@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from grounded_ram.scenes.objects_shelled import snail, turtle
-from grounded_ram.scenes.objects_winged import bird, butterfly
 from grounded_ram.scenes.outlines import bend, eye, ink, leaf, shadow, tint
 from grounded_ram.scenes.pen import DARK, Color, Pen, Point, darker
-
-__all__ = ["bird", "butterfly", "cat", "fish", "snail", "turtle"]
 
 NOSE: Color = (240, 140, 150)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from grounded_ram.scenes.outlines import ink, profile, shadow, tint
 from grounded_ram.scenes.pen import DARK, METAL, WHITE, WOOD, Color, Pen, Point, arc, rotate
-from grounded_ram.scenes.tones import ink, profile, shadow, tint
 
 _GLOW: Color = (255, 226, 120)
 _FACE: Color = (250, 246, 232)

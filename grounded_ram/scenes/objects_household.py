@@ -7,11 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from grounded_ram.scenes.objects_furniture import chair, clock, lamp
+from grounded_ram.scenes.outlines import ink, profile, shadow, tint
 from grounded_ram.scenes.pen import DARK, METAL, WHITE, WOOD, Color, Pen, Point, Points, arc
-from grounded_ram.scenes.tones import ink, profile, shadow, tint
-
-__all__ = ["book", "bottle", "chair", "clock", "cup", "lamp", "umbrella"]
 
 _COFFEE: Color = (92, 58, 36)
 _PAPER: Color = (248, 240, 220)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from grounded_ram.scenes.outlines import ink, shadow, tint
 from grounded_ram.scenes.pen import DARK, METAL, WHITE, WOOD, Color, Pen, Points, arc, rotate
-from grounded_ram.scenes.tones import ink, shadow, tint
 from grounded_ram.scenes.turning import turn_parts
 
 _RIGHT = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from grounded_ram.scenes.objects_crafts import airplane, boat, rocket
 from grounded_ram.scenes.pen import (
     DARK,
     GLASS,
@@ -18,8 +17,6 @@ from grounded_ram.scenes.pen import (
     darker,
 )
 from grounded_ram.scenes.vehicle_parts import LAMP, wheel, windows
-
-__all__ = ["airplane", "bicycle", "boat", "bus", "car", "rocket", "train"]
 
 
 def car(pen: Pen) -> None:

@@ -1,4 +1,4 @@
-"""Outlines and shades of living things: leaves, bent lines, scalloped ovals, discs, eyes."""
+"""Outlines and shades that several objects share: leaves, bent lines, profiles, eyes, tints."""
 
 from __future__ import annotations
 
@@ -115,3 +115,12 @@ def tint(pen: Pen) -> Color:
 def shadow(pen: Pen) -> Color:
     """Return a darker shade of the body, or a lighter one where the body is almost black."""
     return darker(pen.body, 0.72) if sum(pen.body) > 200 else darker(pen.body, 1.4)
+
+
+def profile(
+    pen: Pen, levels: Sequence[Point], color: Color | None = None, *, middle: float = 0.5
+) -> None:
+    """Fill a shape mirrored about a vertical line, given (y, half width) from top to bottom."""
+    right = [(middle + half, y) for y, half in levels]
+    left = [(middle - half, y) for y, half in reversed(levels)]
+    pen.polygon(right + left, color)

@@ -56,8 +56,8 @@ def make_optimizers(
     """Give the matrices inside the networks to Muon, if it is wanted, the rest to AdamW.
 
     Muon (Jordan et al., 2024) turns each matrix's momentum into the nearest orthogonal one; its
-    steps are scaled as in "Muon is Scalable for LLM Training" (Liu et al., 2025). Tables, convolutions,
-    vectors and heads of few rows stay with AdamW.
+    steps are scaled as in "Muon is Scalable for LLM Training" (Liu et al., 2025). Tables,
+    convolutions, vectors and heads of few rows stay with AdamW.
 
     Args:
         named: what ``named_parameters()`` gives.

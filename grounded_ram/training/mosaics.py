@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from grounded_ram.scenes.catalog import ACTIONS, CATEGORIES, COLORS, PATTERNS, VOCABULARY
 from grounded_ram.training.batches import Batch, brightened
 from grounded_ram.training.pool import NONE, SLOTS, Pool
 
 _SIDE = 3  # tiles in a row
+_LEAST_PIXELS = 60  # of an object in a tile, to be a tag of the mosaic
 _LOOSE, _SHIFT = (
     (1.05, 1.4),
     0.1,
@@ -25,12 +27,13 @@ def draw_mosaics(pool: Pool, rng: np.random.Generator, count: int, size: int) ->
     """Draw mosaics of three by three close-ups each.
 
     Returns:
-        A batch whose ``boxes`` and ``tags`` are empty and whose slots number the objects of all
-        tiles: ``looks`` is (B, 81, 4).
+        A batch whose ``boxes`` are empty and whose slots number the objects of all tiles: ``looks``
+        is (B, 81, 4). Its ``tags`` say nothing of places: what lies behind is cut to pieces.
     """
     images = np.zeros((count, size, size, 3), np.uint8)
     owners = np.zeros((count, size, size), np.uint8)
     looks = np.full((count, _SIDE**2 * SLOTS, 4), NONE, np.int64)
+    tags = np.zeros((count, len(VOCABULARY)), np.float32)
     tile = size // _SIDE
     for row in range(count):
         for number in range(_SIDE**2):
@@ -41,13 +44,25 @@ def draw_mosaics(pool: Pool, rng: np.random.Generator, count: int, size: int) ->
             images[place], near = _close_up(pool, rng, (scene, slot), tile)
             owners[place] = near + first
             looks[row, first : first + SLOTS] = pool.looks[scene]
+            counts = np.bincount(near.ravel(), minlength=SLOTS)
+            tags[row, _columns(pool.looks[scene, counts >= _LEAST_PIXELS])] = 1
     return Batch(
         images=brightened(torch.from_numpy(images).permute(0, 3, 1, 2).float(), rng),
         owners=torch.from_numpy(owners),
         boxes=torch.zeros(count, 0, 4),
         looks=torch.from_numpy(looks),
-        tags=torch.zeros(count, 0),
+        tags=torch.from_numpy(tags),
     )
+
+
+def _columns(looks: NDArray[np.int16]) -> list[int]:
+    """Return the places in ``VOCABULARY`` of all that (M, 4) looks say."""
+    names: set[str] = set()
+    for category, color, pattern, action in looks[looks[:, 0] != NONE].tolist():
+        names |= {CATEGORIES[category], sorted(COLORS)[color]}
+        names |= {PATTERNS[pattern - 1]} if pattern else set()
+        names |= {ACTIONS[action]} if action != NONE else set()
+    return [column for column, name in enumerate(VOCABULARY) if name in names]
 
 
 def _an_object(pool: Pool, rng: np.random.Generator) -> tuple[int, int]:
