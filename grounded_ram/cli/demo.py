@@ -25,7 +25,7 @@ from grounded_ram.presets import PRESETS
 
 if TYPE_CHECKING:
     from grounded_ram.annotation import Annotation
-    from grounded_ram.cli.scoring import Score
+    from grounded_ram.evaluation.scoring import Score
 
 PRESET = PRESETS["tiny"]
 """The preset that was trained on such scenes, whose weights are in the package."""
@@ -122,7 +122,7 @@ def _annotate(seeds: Sequence[int], folder: Path) -> list[Outcome]:
     """Draw the scenes into files, and annotate the files."""
     import PIL.Image
 
-    from grounded_ram.cli.scoring import score, truth_of
+    from grounded_ram.evaluation.scoring import score, truth_of
     from grounded_ram.pipeline import GroundedRAM
     from grounded_ram.scenes.scene import make_scene
 

@@ -16,7 +16,7 @@ from grounded_ram.training.batches import Batch, brightened
 from grounded_ram.training.pool import NONE, SLOTS, Pool
 
 _SIDE = 3  # tiles in a row
-_LEAST_PIXELS = 60  # of an object in a tile, to be a tag of the mosaic
+_LEAST_PIXELS = 60  # of an object in a tile, to be asked for
 _LOOSE, _SHIFT = (
     (1.05, 1.4),
     0.1,
@@ -27,35 +27,49 @@ def draw_mosaics(pool: Pool, rng: np.random.Generator, count: int, size: int) ->
     """Draw mosaics of three by three close-ups each.
 
     Returns:
-        A batch whose ``boxes`` are empty and whose slots number the objects of all tiles: ``looks``
-        is (B, 81, 4). Its ``tags`` say nothing of places: what lies behind is cut to pieces.
+        A batch whose slots number the objects of all tiles: ``looks`` and ``boxes`` are (B, 81, 4).
+        Its ``tags`` say nothing of places: what lies behind is cut to pieces.
     """
     images = np.zeros((count, size, size, 3), np.uint8)
     owners = np.zeros((count, size, size), np.uint8)
+    boxes = np.zeros((count, _SIDE**2 * SLOTS, 4), np.float32)
     looks = np.full((count, _SIDE**2 * SLOTS, 4), NONE, np.int64)
-    tags = np.zeros((count, len(VOCABULARY)), np.float32)
     tile = size // _SIDE
     for row in range(count):
         for number in range(_SIDE**2):
-            scene, slot = _an_object(pool, rng)
+            scene_and_slot = _an_object(pool, rng)
             y, x = (tile * part for part in divmod(number, _SIDE))
             place = (row, slice(y, y + tile), slice(x, x + tile))
-            first = SLOTS * number
-            images[place], near = _close_up(pool, rng, (scene, slot), tile)
-            owners[place] = near + first
-            looks[row, first : first + SLOTS] = pool.looks[scene]
-            counts = np.bincount(near.ravel(), minlength=SLOTS)
-            tags[row, _columns(pool.looks[scene, counts >= _LEAST_PIXELS])] = 1
+            images[place], near = _close_up(pool, rng, scene_and_slot, tile)
+            owners[place] = near + SLOTS * number
+            for slot in _visible(near):
+                looks[row, SLOTS * number + slot] = pool.looks[scene_and_slot[0], slot]
+                box = _tight_box(near == slot) + np.array([x, y, x, y])
+                boxes[row, SLOTS * number + slot] = box / size
+    tags = np.zeros((count, len(VOCABULARY)), np.float32)
+    for row in range(count):
+        tags[row, _columns(looks[row])] = 1
     return Batch(
         images=brightened(torch.from_numpy(images).permute(0, 3, 1, 2).float(), rng),
         owners=torch.from_numpy(owners),
-        boxes=torch.zeros(count, 0, 4),
+        boxes=torch.from_numpy(boxes),
         looks=torch.from_numpy(looks),
         tags=torch.from_numpy(tags),
     )
 
 
-def _columns(looks: NDArray[np.int16]) -> list[int]:
+def _visible(near: NDArray[np.uint8]) -> list[int]:
+    """Return the slots of a tile that show enough to be recognised."""
+    counts = np.bincount(near.ravel(), minlength=SLOTS)
+    return [slot for slot in range(1, SLOTS) if counts[slot] >= _LEAST_PIXELS]
+
+
+def _tight_box(mask: NDArray[np.bool_]) -> NDArray[np.int_]:
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([cols[0], rows[0], cols[-1] + 1, rows[-1] + 1])
+
+
+def _columns(looks: NDArray[np.int64]) -> list[int]:
     """Return the places in ``VOCABULARY`` of all that (M, 4) looks say."""
     names: set[str] = set()
     for category, color, pattern, action in looks[looks[:, 0] != NONE].tolist():

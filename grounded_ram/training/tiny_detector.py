@@ -19,6 +19,7 @@ from grounded_ram.scenes.catalog import CATEGORIES
 from grounded_ram.training.batches import Batch, draw_batch
 from grounded_ram.training.loop import Schedule, train
 from grounded_ram.training.matching import Truth, grounding_loss, match, near_cells
+from grounded_ram.training.mosaics import draw_mosaics
 from grounded_ram.training.pool import Pool
 from grounded_ram.training.swin import load_swin
 
@@ -26,6 +27,7 @@ IMAGE_SIZE = 192
 SCHEDULE = Schedule(steps=2600, learning_rate=3e-3, batch=16, warmup=100, weight_decay=0.02)
 
 _SCALES = {"sampling_offsets": 0.1, "bbox_embed": 0.3, "backbone": 0.5}
+_CLOSE_UPS_SHARE = 0.4  # of the batches
 _MOST_ABSENT = 24  # absent names in a training prompt
 _NONSENSE = 0.15  # share of absent names that are no word at all
 _START_LOGIT = -4.4  # of every token before training: the share of positives is about one in 80
@@ -89,7 +91,8 @@ def train_detector(
     load_swin(model.backbone[0], encoder)
 
     def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        batch = draw_batch(pool, rng, schedule.batch, IMAGE_SIZE).to(device)
+        draw = draw_mosaics if rng.random() < _CLOSE_UPS_SHARE else draw_batch
+        batch = draw(pool, rng, schedule.batch, IMAGE_SIZE).to(device)
         prompts, truths = _ask(batch, tokenizer, rng)
         words = tokenizer.batch([prompt.ids for prompt in prompts]).to(device)
         with torch.autocast(device.type, torch.bfloat16):
