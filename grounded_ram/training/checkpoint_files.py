@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 
@@ -31,7 +31,7 @@ def write_checkpoint(
         name: (value.half() if value.is_floating_point() else value).clone().contiguous()
         for name, value in network.state_dict().items()
     }
-    save_file(state, folder / f"{stem}.safetensors")
+    (folder / f"{stem}.safetensors").write_bytes(save(state))
     (folder / f"{stem}.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,12 +123,14 @@ def train(
     start = _resume(state_path, modules, optimizers)
     modules.train()
     saved = logged = time.monotonic()
+    sums: Counter[str] = Counter()
     for step in range(start, schedule.steps):
-        facts = _step(modules, optimizers, step_loss, schedule, (seed, step))
+        sums.update(_step(modules, optimizers, step_loss, schedule, (seed, step)))
         if (step + 1) % _LOG_EVERY == 0:
             pace = _LOG_EVERY * schedule.batch / (time.monotonic() - logged)
             logged = time.monotonic()
-            line = "  ".join(f"{name} {value:.4f}" for name, value in facts.items())
+            line = "  ".join(f"{name} {total / _LOG_EVERY:.4f}" for name, total in sums.items())
+            sums.clear()
             logger.info("step %d/%d  %.1f scenes/s  %s", step + 1, schedule.steps, pace, line)
         if time.monotonic() - saved > _SAVE_EVERY_S:
             _save(state_path, modules, optimizers, step + 1)

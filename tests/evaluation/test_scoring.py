@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from grounded_ram.annotation import ImageFacts
 from grounded_ram.evaluation.scoring import score, truth_of
 from grounded_ram.scenes.scene import make_scene
-from tests.hand_annotation import annotate, box_of, rectangle
+from tests.hand_annotation import annotate, rectangle
 
 Mask = NDArray[np.bool_]
 SIZE = (40, 60)
