@@ -40,7 +40,7 @@ def detector_config(vocab_size: int) -> GroundingDINOConfig:
             patch_size=4,
             embed_dim=32,
             depths=(2, 2, 4, 2),
-            num_heads=(1, 2, 4, 8),
+            num_heads=(4, 8, 8, 16),
             window_size=6,
             out_indices=(2, 3),
         ),

@@ -18,7 +18,7 @@ from grounded_ram.training.loop import Schedule, train
 from grounded_ram.training.losses import asymmetric_loss
 from grounded_ram.training.mosaics import draw_mosaics
 from grounded_ram.training.pool import Pool
-from grounded_ram.training.swin import load_swin
+from grounded_ram.training.swin import load_swin, look_around
 
 CONFIG = RAMConfig(
     image_size=192,
@@ -26,7 +26,7 @@ CONFIG = RAMConfig(
     window=6,
     embed_dim=32,
     depths=(2, 2, 4, 2),
-    heads=(1, 2, 4, 8),
+    heads=(4, 8, 8, 16),
     num_tags=len(VOCABULARY),
     image_proj_dim=256,
     label_dim=256,
@@ -35,11 +35,11 @@ CONFIG = RAMConfig(
     dropout=0.0,
     drop_path=0.0,
 )
-CLOSE_UPS = Schedule(steps=550, learning_rate=8e-3, batch=32, warmup=60, weight_decay=0.05)
+CLOSE_UPS = Schedule(steps=12_000, learning_rate=6e-3, batch=8, warmup=100, weight_decay=0.05)
 """The encoder alone, on mosaics."""
-SCENES = Schedule(steps=900, learning_rate=5e-3, batch=32, warmup=60, weight_decay=0.05)
-"""The whole tagger, from that encoder."""
-AGAIN = Schedule(steps=1200, learning_rate=3e-3, batch=32, warmup=60, weight_decay=0.05)
+SCENES = Schedule(steps=6_000, learning_rate=4e-3, batch=12, warmup=60, weight_decay=0.05)
+"""The whole tagger, from that encoder, on mosaics and scenes."""
+AGAIN = Schedule(steps=6_000, learning_rate=3e-3, batch=12, warmup=60, weight_decay=0.05)
 """The whole tagger, from the detector's encoder."""
 
 _TAGS_SHARE = 0.3  # weight of the tags' loss beside that of the cells
@@ -53,6 +53,7 @@ def train_encoder(
     """Teach an encoder shapes and colours from close-ups, and return it; see ``train_ram``."""
     torch.manual_seed(seed)
     encoder, dense = SwinEncoder(CONFIG), _dense_heads()
+    look_around(encoder)
     modules = nn.ModuleDict({"encoder": encoder, "dense": dense}).to(device)
 
     def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:

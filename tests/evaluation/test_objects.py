@@ -49,7 +49,7 @@ def test_a_wrong_name_is_wrong(kind: str) -> None:
 
 
 def test_half_of_one_class_by_hand() -> None:
-    """One class, two objects, one found with the better score and a false one after it: AP 51/101."""
+    """Two objects, one found, then a false one: half the recall at full precision is 51/101."""
     masks = np.zeros((2, 256, 256), bool)
     masks[0, 10:50, 10:50] = masks[1, 100:150, 100:150] = True
     xyxy = np.array([[10, 10, 50, 50], [100, 100, 150, 150]], np.float32)
