@@ -20,6 +20,10 @@ def train_tiny(
     stretch: Annotated[
         float, typer.Option(min=0.0001, help="Factor on the steps of every run.")
     ] = 1.0,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Go on from the weights in DIR instead of from nothing."),
+    ] = None,
 ) -> None:
     """Draw scenes, train tagger, detector and segmenter, and write their files.
 
@@ -31,5 +35,5 @@ def train_tiny(
     from grounded_ram.training.tiny import train_tiny as run
 
     plan = Plan(scenes=scenes, stretch=stretch)
-    files = run(folder, plan=plan, seed=seed, device=pick_device(device))
+    files = run(folder, plan=plan, seed=seed, device=pick_device(device), start=start)
     terminal.show(f"wrote {files}; copy its files over grounded_ram/assets/tiny to use them")

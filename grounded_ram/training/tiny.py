@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from segment_anything.modeling import Sam
 
+from grounded_ram.detection.network import GroundingDINO, load_weights
 from grounded_ram.detection.text import PromptTokenizer
 from grounded_ram.downloads import write_digests
 from grounded_ram.ram.model import RAM
@@ -21,9 +23,11 @@ from grounded_ram.tagging.ram import RAMTagger, TagTable
 from grounded_ram.training import tiny_detector, tiny_ram, tiny_sam
 from grounded_ram.training.checkpoint_files import model_config, write_checkpoint
 from grounded_ram.training.loop import Schedule
-from grounded_ram.training.pool import open_pool
+from grounded_ram.training.pool import Pool, open_pool
+from grounded_ram.training.swin import load_swin
 from grounded_ram.training.thresholds import best_threshold
 from grounded_ram.training.wordpieces import write_wordpieces
+from grounded_ram.weights import load_state_dict
 
 logger = logging.getLogger(__name__)
 
@@ -54,18 +58,21 @@ class Plan:
         return replace(base, steps=steps, warmup=min(base.warmup, steps // 2))
 
 
-def train_tiny(folder: Path, *, plan: Plan, seed: int, device: torch.device) -> Path:
+def train_tiny(
+    folder: Path, *, plan: Plan, seed: int, device: torch.device, start: Path | None = None
+) -> Path:
     """Train the three networks and write the preset's files; go on where an earlier call stopped.
 
-    The tagger learns first, on close-ups and then on scenes; its image encoder is where the
-    detector starts from, and the detector's is where the tagger starts from when it learns again:
-    boxes teach an encoder what tags cannot.
+    From nothing, the tagger learns first, on close-ups and then on scenes; its image encoder is
+    where the detector starts from, and the detector's is where the tagger starts from when it
+    learns again: boxes teach an encoder what tags cannot.
 
     Args:
         folder: keeps the scenes, the state of every run, and in ``checkpoints`` the files.
         plan: how much work.
         seed: of weights and batches.
         device: where the networks learn.
+        start: a folder of such files to go on from, all three networks; None starts from nothing.
 
     Returns:
         The folder of the files, to be copied over ``grounded_ram/assets/tiny``.
@@ -80,47 +87,61 @@ def train_tiny(folder: Path, *, plan: Plan, seed: int, device: torch.device) -> 
     files = folder / "checkpoints"
     write_wordpieces(files / "vocab.txt")
     tokenizer = PromptTokenizer(files / "vocab.txt")
-    common: dict[str, Any] = {"seed": seed, "device": device}
+    how: dict[str, Any] = {"seed": seed, "device": device}
+    models = _learned(start, tokenizer) if start else _begun(pool, folder, plan, tokenizer, how)
 
-    logger.info("the encoder, on close-ups")
-    encoder = tiny_ram.train_encoder(
-        pool, folder / "encoder.pt", schedule=plan.schedule(tiny_ram.CLOSE_UPS), **common
-    )
-    logger.info("the tagger, first round")
-    first = tiny_ram.train_ram(
-        pool,
-        folder / "ram-first.pt",
-        schedule=plan.schedule(tiny_ram.SCENES),
-        encoder=encoder.state_dict(),
-        **common,
-    )
     logger.info("the detector")
-    detector = tiny_detector.train_detector(
-        pool,
-        folder / "detector.pt",
-        tokenizer,
-        schedule=plan.schedule(tiny_detector.SCHEDULE),
-        encoder=first.visual_encoder.state_dict(),
-        **common,
-    )
-    logger.info("the tagger, second round")
-    tagger = tiny_ram.train_ram(
-        pool,
-        folder / "ram.pt",
-        schedule=plan.schedule(tiny_ram.AGAIN),
-        encoder=detector.backbone[0].state_dict(),
-        **common,
-    )
+    schedule = plan.schedule(tiny_detector.SCHEDULE)
+    state = folder / "detector.pt"
+    tiny_detector.train_detector(models.detector, pool, state, tokenizer, schedule=schedule, **how)
+    logger.info("the tagger")
+    if start is None:
+        load_swin(models.tagger.visual_encoder, models.detector.backbone[0].state_dict())
+    schedule = plan.schedule(tiny_ram.AGAIN)
+    tiny_ram.train_ram(models.tagger, pool, folder / "ram.pt", schedule=schedule, **how)
     logger.info("the segmenter")
-    segmenter = tiny_sam.train_sam(
-        pool, folder / "sam.pt", schedule=plan.schedule(tiny_sam.SCHEDULE), **common
-    )
+    schedule = plan.schedule(tiny_sam.SCHEDULE)
+    tiny_sam.train_sam(models.segmenter, pool, folder / "sam.pt", schedule=schedule, **how)
 
-    write_checkpoint(files, "ram", tagger, ram_config(tagger, plan))
-    write_checkpoint(files, "grounding_dino", detector, detector_config(len(tokenizer)))
-    write_checkpoint(files, "sam", segmenter, {"model": model_config(tiny_sam.CONFIG)})
+    write_checkpoint(files, "ram", models.tagger, ram_config(models.tagger, plan))
+    write_checkpoint(files, "grounding_dino", models.detector, detector_config(len(tokenizer)))
+    write_checkpoint(files, "sam", models.segmenter, {"model": model_config(tiny_sam.CONFIG)})
     write_digests(files)
     return files
+
+
+@dataclass(frozen=True)
+class _Models:
+    tagger: RAM
+    detector: GroundingDINO
+    segmenter: Sam
+
+
+def _begun(
+    pool: Pool, folder: Path, plan: Plan, tokenizer: PromptTokenizer, how: Mapping[str, Any]
+) -> _Models:
+    """Train a first tagger from nothing, and make a detector around what it sees with."""
+    logger.info("the encoder, on close-ups")
+    schedule = plan.schedule(tiny_ram.CLOSE_UPS)
+    encoder = tiny_ram.train_encoder(pool, folder / "encoder.pt", schedule=schedule, **how)
+    logger.info("the tagger, first round")
+    tagger = tiny_ram.new_ram(how["seed"], encoder.state_dict())
+    schedule = plan.schedule(tiny_ram.SCENES)
+    tiny_ram.train_ram(tagger, pool, folder / "ram-first.pt", schedule=schedule, **how)
+    seen = tagger.visual_encoder.state_dict()
+    detector = tiny_detector.new_detector(tokenizer, how["seed"], seen)
+    return _Models(tagger, detector, tiny_sam.new_sam(how["seed"]))
+
+
+def _learned(start: Path, tokenizer: PromptTokenizer) -> _Models:
+    """Load the three networks of an earlier training."""
+    tagger = RAM(tiny_ram.CONFIG)
+    tagger.load_state_dict(load_state_dict(start / "ram.safetensors"))
+    detector = GroundingDINO(tiny_detector.detector_config(len(tokenizer)))
+    load_weights(detector, load_state_dict(start / "grounding_dino.safetensors"))
+    segmenter = tiny_sam.new_sam(0)
+    segmenter.load_state_dict(load_state_dict(start / "sam.safetensors"))
+    return _Models(tagger, detector, segmenter)
 
 
 def detector_config(vocab_size: int) -> dict[str, Any]:

@@ -64,31 +64,38 @@ def detector_config(vocab_size: int) -> GroundingDINOConfig:
     )
 
 
+def new_detector(
+    tokenizer: PromptTokenizer, seed: int, encoder: Mapping[str, Tensor]
+) -> GroundingDINO:
+    """Make an untrained detector around the weights of the tiny RAM's image encoder."""
+    torch.manual_seed(seed)
+    model = GroundingDINO(detector_config(len(tokenizer)))
+    _start_low(model)
+    load_swin(model.backbone[0], encoder)
+    return model
+
+
 def train_detector(
+    model: GroundingDINO,
     pool: Pool,
     state_path: Path,
     tokenizer: PromptTokenizer,
     *,
     seed: int,
     device: torch.device,
-    encoder: Mapping[str, Tensor],
     schedule: Schedule = SCHEDULE,
 ) -> GroundingDINO:
-    """Train the detector and return it.
+    """Train the detector in place and return it.
 
     Args:
+        model: where it starts.
         pool: scenes to learn from.
         state_path: where the run is kept and resumed from.
         tokenizer: over the tiny word list.
-        seed: of weights and batches.
+        seed: of the batches.
         device: where it learns.
-        encoder: weights of the tiny RAM's image encoder, for the backbone to start from.
         schedule: how long and how fast.
     """
-    torch.manual_seed(seed)
-    model = GroundingDINO(detector_config(len(tokenizer)))
-    _start_low(model)
-    load_swin(model.backbone[0], encoder)
 
     def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         draw = draw_mosaics if rng.random() < _CLOSE_UPS_SHARE else draw_batch

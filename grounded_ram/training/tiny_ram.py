@@ -66,29 +66,35 @@ def train_encoder(
     return encoder
 
 
+def new_ram(seed: int, encoder: Mapping[str, Tensor]) -> RAM:
+    """Make an untrained tagger around the weights of a Swin of the same size."""
+    torch.manual_seed(seed)
+    model = RAM(CONFIG)
+    load_swin(model.visual_encoder, encoder)
+    return model
+
+
 def train_ram(
+    model: RAM,
     pool: Pool,
     state_path: Path,
     *,
     seed: int,
     device: torch.device,
-    encoder: Mapping[str, Tensor],
     schedule: Schedule = SCENES,
 ) -> RAM:
-    """Train the tagger and return it.
+    """Train the tagger in place and return it; its label codes stay as they are.
 
     Args:
+        model: where it starts.
         pool: scenes to learn from.
         state_path: where the run is kept and resumed from.
-        seed: of weights and batches.
+        seed: of the auxiliary heads and the batches.
         device: where it learns.
-        encoder: weights of a Swin of the same size to start from.
         schedule: how long and how fast.
     """
     torch.manual_seed(seed)
-    model = RAM(CONFIG)
     model.label_embed.requires_grad_(False)
-    load_swin(model.visual_encoder, encoder)
     dense = _dense_heads()
     modules = nn.ModuleDict({"model": model, "dense": dense}).to(device)
 

@@ -81,7 +81,14 @@ def _edges(owners: Tensor) -> Tensor:
     return (right | lower).float()
 
 
+def new_sam(seed: int) -> Sam:
+    """Make an untrained segmenter."""
+    torch.manual_seed(seed)
+    return build_sam(CONFIG)
+
+
 def train_sam(
+    model: Sam,
     pool: Pool,
     state_path: Path,
     *,
@@ -89,17 +96,17 @@ def train_sam(
     device: torch.device,
     schedule: Schedule = SCHEDULE,
 ) -> Sam:
-    """Train the segmenter from nothing and return it.
+    """Train the segmenter in place and return it.
 
     Args:
+        model: where it starts.
         pool: scenes to learn from.
         state_path: where the run is kept and resumed from.
-        seed: of weights and batches.
+        seed: of the auxiliary head and the batches.
         device: where it learns.
         schedule: how long and how fast.
     """
     torch.manual_seed(seed)
-    model = build_sam(CONFIG)
     modules = nn.ModuleDict({"model": model, "owners": OwnerHead(CONFIG.prompt_width)}).to(device)
 
     def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:

@@ -17,16 +17,27 @@ from grounded_ram.training import tiny_ram
 from grounded_ram.training.loop import Schedule
 from grounded_ram.training.pool import Pool
 from grounded_ram.training.tiny import Plan, train_tiny
-from grounded_ram.weights import find_checkpoint, relocate
+from grounded_ram.weights import find_checkpoint, load_state_dict, relocate
 
 CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
+
+
+PLAN = Plan(scenes=500, scene_size=96, threshold_scenes=6, stretch=0.0003, workers=2)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("train")
-    plan = Plan(scenes=500, scene_size=96, threshold_scenes=6, stretch=0.0004, workers=2)
-    return train_tiny(folder, plan=plan, seed=3, device=torch.device("cpu"))
+    return train_tiny(folder, plan=PLAN, seed=3, device=torch.device("cpu"))
+
+
+def test_training_goes_on_from_earlier_files(trained: Path) -> None:
+    """The label codes never learn, so they show where a tagger came from, whatever the seed."""
+    cpu = torch.device("cpu")
+    again = train_tiny(trained.parent / "again", plan=PLAN, seed=4, device=cpu, start=trained)
+    first, second = (load_state_dict(f / "ram.safetensors") for f in (trained, again))
+    assert torch.equal(first["label_embed"], second["label_embed"])
+    assert not torch.equal(first["fc.weight"], second["fc.weight"])
 
 
 def test_the_files_load_and_run(trained: Path) -> None:
@@ -50,10 +61,8 @@ def test_the_tagger_learns(pool: Pool, tmp_path: Path) -> None:
     schedule = Schedule(steps=25, learning_rate=1e-3, batch=16, warmup=5)
     cpu = torch.device("cpu")
     start = RAM(tiny_ram.CONFIG).eval()
-    encoder = start.visual_encoder.state_dict()
-    model = tiny_ram.train_ram(
-        few, tmp_path / "s.pt", seed=0, device=cpu, encoder=encoder, schedule=schedule
-    )
+    model = tiny_ram.new_ram(0, start.visual_encoder.state_dict())
+    tiny_ram.train_ram(model, few, tmp_path / "s.pt", seed=0, device=cpu, schedule=schedule)
 
     def separation(network: RAM) -> float:
         mean = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
