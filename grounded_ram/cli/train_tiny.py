@@ -27,7 +27,8 @@ def train_tiny(
 ) -> None:
     """Draw scenes, train tagger, detector and segmenter, and write their files.
 
-    Typed again, it goes on where it stopped. On two CPU cores it takes a night with --stretch 3.
+    Typed again, it goes on where it stopped. On a CPU it takes a night, whatever its cores: the
+    networks are too small to share the work.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     from grounded_ram.runtime import pick_device

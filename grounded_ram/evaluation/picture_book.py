@@ -115,7 +115,8 @@ def _mask_ious(model: GroundedRAM, scene: Scene, truth: Annotation) -> list[floa
 
 
 def _table(findings: _Findings) -> list[Row]:
-    scores, truth = np.stack(findings.tag_scores), np.stack(findings.tag_truth)
+    scores = np.array(findings.tag_scores, np.float32).reshape(-1, len(VOCABULARY))
+    truth = np.array(findings.tag_truth, bool).reshape(-1, len(VOCABULARY))
 
     def tagging(*kinds: str) -> float:
         columns = [i for i, kind in enumerate(VOCABULARY.values()) if kind in kinds]

@@ -24,7 +24,7 @@ from grounded_ram.training.pool import Pool
 from grounded_ram.training.swin import load_swin
 
 IMAGE_SIZE = 192
-SCHEDULE = Schedule(steps=2600, learning_rate=3e-3, batch=16, warmup=100, weight_decay=0.02)
+SCHEDULE = Schedule(steps=10_000, learning_rate=2e-3, batch=8, warmup=100, weight_decay=0.02)
 
 _SCALES = {"sampling_offsets": 0.1, "bbox_embed": 0.3, "backbone": 0.5}
 _CLOSE_UPS_SHARE = 0.4  # of the batches

@@ -29,7 +29,7 @@ CONFIG = SAMConfig(
     iou_head_width=128,
 )
 SCHEDULE = Schedule(
-    steps=2150,
+    steps=6_000,
     learning_rate=8e-4,
     batch=12,
     warmup=200,
