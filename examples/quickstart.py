@@ -33,7 +33,7 @@ for name, score, kind in zip(
 ):
     print(f"  tag     {name:12} {score:.2f}  ({kind})")
 
-# Where: a supervision.Detections, so boxes, masks and scores are arrays with one row an object.
+# Where: a supervision.Detections, one row an object; its masks are packed as sv.CompactMask.
 found = annotation.detections
 for name, box, score, area in zip(
     found.data["class_name"], found.xyxy, found.confidence, annotation.masks.area, strict=True

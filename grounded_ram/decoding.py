@@ -184,8 +184,8 @@ def _to_uint8(array: NDArray[Any]) -> tuple[RGB, list[str]]:
         low, high = array.min(), array.max()
         if low < 0 or high > 1:
             raise InputError(
-                f"expected floats in [0, 1], got {low:g} to {high:g}; divide by their maximum "
-                "or convert to uint8"
+                f"expected floats in [0, 1], got {low:g} to {high:g}; make black 0 and white 1: "
+                "divide values in 0..255 by 255"
             )
         return np.rint(array * 255).astype(np.uint8), []
     raise InputError(

@@ -32,5 +32,5 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError
     """
     choices = sorted(known)
     near = get_close_matches(name.casefold(), choices, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
     return UnknownNameError(f"unknown {what} {name!r}{hint} Known: {', '.join(choices) or 'none'}")

@@ -66,7 +66,7 @@ _ROWS = (
         segmenter="sam:tiny",
         caution=(
             "the tiny preset knows only picture-book things drawn by this package; "
-            'for photographs use preset="standard"'
+            'for photographs use preset="standard" (--preset standard)'
         ),
     ),
     Preset(

@@ -160,7 +160,7 @@ def _missing_error(checkpoint: Checkpoint, lost: list[WeightFile], reason: str) 
                 f"the weights of {checkpoint.name!r} are not all here:",
                 *lines,
                 reason,
-                f'{advice}, or use preset="tiny", whose weights are part of this package.',
+                f'{advice}, or use preset="tiny" (--preset tiny), which is part of this package.',
             ]
         )
     )

@@ -169,7 +169,7 @@ def test_tensors_of_all_sorts(rgb: NDArray[np.uint8]) -> None:
         (np.zeros((5, 6, 3), np.int64), "got int64; convert to uint8"),
         (np.zeros((5, 6), complex), "got complex128"),
         (np.full((5, 6), None), "got object"),
-        (np.full((5, 6), 1.5), r"floats in \[0, 1\], got 1.5 to 1.5; divide"),
+        (np.full((5, 6), 1.5), r"floats in \[0, 1\], got 1.5 to 1.5; make black 0"),
         (np.linspace(0, 255, 30).reshape(5, 6), "got 0 to 255"),
         (np.full((5, 6, 3), -0.1, np.float32), "got -0.1"),
         (np.full((5, 6), np.nan, np.float32), "NaN"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parents[1] / "README.md"
-PICTURE = "scene.png"
+PICTURE = "grounded-ram-demo/scene-1.png"
 """The picture that README blocks speak of; every block finds it in its folder."""
 
 
@@ -44,7 +44,9 @@ def folder(tmp_path: Path) -> Path:
 
     from grounded_ram.scenes.scene import make_scene
 
-    Image.fromarray(make_scene(7).image).save(tmp_path / PICTURE)
+    picture = tmp_path / PICTURE
+    picture.parent.mkdir()
+    Image.fromarray(make_scene(7).image).save(picture)
     script = tmp_path / "bin" / "grounded-ram"
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m grounded_ram "$@"\n')

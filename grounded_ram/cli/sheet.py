@@ -41,10 +41,12 @@ def draw_sheet(pairs: Sequence[Pair]) -> PIL.Image.Image:
     for number, pair in enumerate(pairs):
         row, column = divmod(number, PAIRS_A_ROW)
         x, y = GAP + column * cell_w, GAP + row * cell_h
-        halves = ((pair.truth, pair.truth_title), (pair.result, pair.result_title))
-        for annotation, title in halves:
+        # The truth in outlines only: its colours are part of it.
+        halves = ((pair.truth, pair.truth_title, 0.0), (pair.result, pair.result_title, 0.45))
+        for annotation, title, opacity in halves:
             draw.text((x, y), title, fill="black", font=font)
-            overlay = annotation.overlay(scale=SIDE / max(annotation.image.size_hw))
+            scale = SIDE / max(annotation.image.size_hw)
+            overlay = annotation.overlay(scale=scale, opacity=opacity)
             sheet.paste(overlay, (x, y + HEADER))
             x += SIDE + GAP // 2
     return sheet

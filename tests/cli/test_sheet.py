@@ -24,6 +24,6 @@ def test_truth_and_result_stand_side_by_side() -> None:
     sheet = np.asarray(draw_sheet([one]))
     top = GAP + HEADER
     left, right = GAP, GAP + SIDE + GAP // 2
-    for x, annotation in ((left, one.truth), (right, one.result)):
-        overlay = np.asarray(annotation.overlay(scale=SIDE / 40))
+    for x, annotation, opacity in ((left, one.truth, 0.0), (right, one.result, 0.45)):
+        overlay = np.asarray(annotation.overlay(scale=SIDE / 40, opacity=opacity))
         np.testing.assert_array_equal(sheet[top : top + SIDE, x : x + SIDE], overlay)
