@@ -64,6 +64,7 @@ _ROWS = (
         tagger="ram:tiny",
         detector="grounding-dino:tiny",
         segmenter="sam:tiny",
+        box_threshold=0.4,
         caution=(
             "the tiny preset knows only picture-book things drawn by this package; "
             'for photographs use preset="standard" (--preset standard)'
