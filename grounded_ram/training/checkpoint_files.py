@@ -17,7 +17,8 @@ def write_checkpoint(
 ) -> None:
     """Write ``stem.safetensors`` and ``stem.json`` into the folder.
 
-    Weights are rounded to float16, which halves the files. A tensor with several names is written under each.
+    Weights are rounded to float16, which halves the files. A tensor with several names
+    is written under each.
 
     Args:
         folder: made if absent.
