@@ -23,6 +23,12 @@ _LEAST_VISIBLE = 0.5  # of what an object showed when it was drawn
 _LEAST_AREA = 60  # pixels of an object inside the picture
 
 
+def tight_box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the (4,) xyxy box around the pixels set, of which there must be one."""
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([cols[0], rows[0], cols[-1] + 1, rows[-1] + 1], np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class SceneObject:
     """One object as it can be seen.
@@ -42,8 +48,7 @@ class SceneObject:
     @property
     def box_xyxy(self) -> NDArray[np.float32]:
         """Return the (4,) tight box around the visible pixels, in pixels."""
-        rows, cols = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
-        return np.array([cols[0], rows[0], cols[-1] + 1, rows[-1] + 1], np.float32)
+        return tight_box(self.mask)
 
 
 @dataclass(frozen=True, eq=False)

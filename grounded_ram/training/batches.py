@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from grounded_ram.tagging.ram import IMAGENET_MEAN, IMAGENET_STD
 from grounded_ram.training.pool import Pool
-
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +34,15 @@ class Batch:
 
     def normalised(self) -> Tensor:
         """Return the images scaled as ImageNet-trained networks expect them."""
-        mean = self.images.new_tensor(MEAN).view(3, 1, 1)
-        std = self.images.new_tensor(STD).view(3, 1, 1)
+        mean = self.images.new_tensor(IMAGENET_MEAN).view(3, 1, 1)
+        std = self.images.new_tensor(IMAGENET_STD).view(3, 1, 1)
         return (self.images / 255 - mean) / std
+
+    def owners_at(self, side: int) -> Tensor:
+        """Return (B, side, side) int64 slots of the pixels in the middle of each cell of a map."""
+        cells = torch.arange(side, device=self.owners.device)
+        centres = ((cells + 0.5) * self.owners.shape[-1] / side).long()
+        return self.owners[:, centres][:, :, centres].long()
 
     def to(self, device: torch.device) -> Batch:
         """Move to a device."""

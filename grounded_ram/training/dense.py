@@ -40,9 +40,7 @@ class DenseHeads(nn.Module):
 
 def _cell_looks(batch: Batch, side: int) -> Tensor:
     """Return (B, side, side, 4) looks of the pixel in the middle of each cell."""
-    size = batch.owners.shape[-1]
-    centres = ((torch.arange(side, device=batch.owners.device) + 0.5) * size / side).long()
-    slots = batch.owners[:, centres][:, :, centres].long()
+    slots = batch.owners_at(side)
     return batch.looks[torch.arange(len(slots), device=slots.device).view(-1, 1, 1), slots]
 
 

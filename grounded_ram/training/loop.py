@@ -124,13 +124,16 @@ def train(
     modules.train()
     saved = logged = time.monotonic()
     sums: Counter[str] = Counter()
+    counted = 0
     for step in range(start, schedule.steps):
         sums.update(_step(modules, optimizers, step_loss, schedule, (seed, step)))
+        counted += 1
         if (step + 1) % _LOG_EVERY == 0:
-            pace = _LOG_EVERY * schedule.batch / (time.monotonic() - logged)
+            pace = counted * schedule.batch / (time.monotonic() - logged)
             logged = time.monotonic()
-            line = "  ".join(f"{name} {total / _LOG_EVERY:.4f}" for name, total in sums.items())
+            line = "  ".join(f"{name} {total / counted:.4f}" for name, total in sums.items())
             sums.clear()
+            counted = 0
             logger.info("step %d/%d  %.1f scenes/s  %s", step + 1, schedule.steps, pace, line)
         if time.monotonic() - saved > _SAVE_EVERY_S:
             _save(state_path, modules, optimizers, step + 1)

@@ -12,15 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from grounded_ram.scenes.catalog import ACTIONS, CATEGORIES, COLORS, PATTERNS, VOCABULARY
+from grounded_ram.scenes.scene import tight_box
 from grounded_ram.training.batches import Batch, brightened
 from grounded_ram.training.pool import NONE, SLOTS, Pool
 
 _SIDE = 3  # tiles in a row
 _LEAST_PIXELS = 60  # of an object in a tile, to be asked for
-_LOOSE, _SHIFT = (
-    (1.05, 1.4),
-    0.1,
-)  # how tightly an object fills its tile, and how far off its middle
+_LOOSE = (1.05, 1.4)  # side of a tile over that of its object
+_SHIFT = 0.1  # of the tile's side: how far off its middle the object may be
 
 
 def draw_mosaics(pool: Pool, rng: np.random.Generator, count: int, size: int) -> Batch:
@@ -44,7 +43,7 @@ def draw_mosaics(pool: Pool, rng: np.random.Generator, count: int, size: int) ->
             owners[place] = near + SLOTS * number
             for slot in _visible(near):
                 looks[row, SLOTS * number + slot] = pool.looks[scene_and_slot[0], slot]
-                box = _tight_box(near == slot) + np.array([x, y, x, y])
+                box = tight_box(near == slot) + np.array([x, y, x, y])
                 boxes[row, SLOTS * number + slot] = box / size
     tags = np.zeros((count, len(VOCABULARY)), np.float32)
     for row in range(count):
@@ -62,11 +61,6 @@ def _visible(near: NDArray[np.uint8]) -> list[int]:
     """Return the slots of a tile that show enough to be recognised."""
     counts = np.bincount(near.ravel(), minlength=SLOTS)
     return [slot for slot in range(1, SLOTS) if counts[slot] >= _LEAST_PIXELS]
-
-
-def _tight_box(mask: NDArray[np.bool_]) -> NDArray[np.int_]:
-    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return np.array([cols[0], rows[0], cols[-1] + 1, rows[-1] + 1])
 
 
 def _columns(looks: NDArray[np.int64]) -> list[int]:

@@ -22,8 +22,9 @@ from grounded_ram.training.matching import Truth, grounding_loss, match, near_ce
 from grounded_ram.training.mosaics import draw_mosaics
 from grounded_ram.training.pool import Pool
 from grounded_ram.training.swin import load_swin
+from grounded_ram.training.tiny_ram import CONFIG as ENCODER
 
-IMAGE_SIZE = 192
+IMAGE_SIZE = ENCODER.image_size
 SCHEDULE = Schedule(steps=10_000, learning_rate=2e-3, batch=8, warmup=100, weight_decay=0.02)
 
 _SCALES = {"sampling_offsets": 0.1, "bbox_embed": 0.3, "backbone": 0.5}
@@ -37,11 +38,11 @@ def detector_config(vocab_size: int) -> GroundingDINOConfig:
     """Return the sizes of the tiny detector for a vocabulary."""
     return GroundingDINOConfig(
         swin=SwinConfig(
-            patch_size=4,
-            embed_dim=32,
-            depths=(2, 2, 4, 2),
-            num_heads=(4, 8, 8, 16),
-            window_size=6,
+            patch_size=ENCODER.patch_size,
+            embed_dim=ENCODER.embed_dim,
+            depths=ENCODER.depths,
+            num_heads=ENCODER.heads,
+            window_size=ENCODER.window,
             out_indices=(2, 3),
         ),
         bert=BertConfig(

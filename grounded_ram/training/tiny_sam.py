@@ -58,7 +58,7 @@ class OwnerHead(nn.Module):
     def forward(self, embedding: Tensor, batch: Batch) -> Tensor:
         """Return the loss over the (B, C, h, w) embedding of whole square pictures."""
         out = functional.pixel_shuffle(self.head(embedding).float(), _CELLS)
-        owners = _sampled_owners(batch.owners, out.shape[-1])
+        owners = batch.owners_at(out.shape[-1])
         inside = (owners > 0).float()
         flat = functional.binary_cross_entropy_with_logits(out[:, 0], inside)
         flat = flat + functional.binary_cross_entropy_with_logits(out[:, 1], _edges(owners))
@@ -66,12 +66,6 @@ class OwnerHead(nn.Module):
         boxes = batch.boxes[rows, owners].permute(0, 3, 1, 2)
         miss = (out[:, 2:] - boxes).abs().mean(1) * inside
         return flat + 4 * miss.sum() / inside.sum().clamp(min=1)
-
-
-def _sampled_owners(owners: Tensor, side: int) -> Tensor:
-    """Return (B, side, side) int64 slots of the pixels in the middle of each cell."""
-    centres = ((torch.arange(side, device=owners.device) + 0.5) * owners.shape[-1] / side).long()
-    return owners[:, centres][:, :, centres].long()
 
 
 def _edges(owners: Tensor) -> Tensor:
