@@ -53,6 +53,11 @@ class ImageFeatures:
         tokens, position, padding = self.tokens[index], self.position[index], self.padding[index]
         return ImageFeatures(tokens, position, padding, self.shapes, self.valid[index])
 
+    def maps(self) -> list[Tensor]:
+        """Return the features of each level as a (B, C, height, width) map."""
+        levels = self.tokens.mT.split([height * width for height, width in self.shapes], -1)
+        return [level.unflatten(-1, size) for level, size in zip(levels, self.shapes, strict=True)]
+
     @property
     def shape_tensors(self) -> dict[str, Tensor]:
         """The levels' shapes (V, 2) and first tokens (V,), as the deformable layers take them."""
