@@ -55,8 +55,11 @@ class ImageFeatures:
 
     def maps(self) -> list[Tensor]:
         """Return the features of each level as a (B, C, height, width) map."""
-        levels = self.tokens.mT.split([height * width for height, width in self.shapes], -1)
-        return [level.unflatten(-1, size) for level, size in zip(levels, self.shapes, strict=True)]
+        levels = torch.split(self.tokens.mT, [height * width for height, width in self.shapes], -1)
+        return [
+            level.reshape(*level.shape[:2], *size)
+            for level, size in zip(levels, self.shapes, strict=True)
+        ]
 
     @property
     def shape_tensors(self) -> dict[str, Tensor]:

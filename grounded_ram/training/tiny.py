@@ -36,6 +36,8 @@ FIRST_SEED = 10_000_000
 THRESHOLD_SEED = 20_000_000
 """Scenes kept apart for the thresholds start here."""
 
+_BETA = 1.5  # of an object's threshold: the detector looks for it next, and may find none
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -173,8 +175,11 @@ def _fitted_tags(network: RAM, plan: Plan) -> list[Mapping[str, Any]]:
         scores.append(tagger.scores([scene.image])[0])
         true = set(scene.tags.names)
         truth.append([name in true for name in names])
-    columns = zip(np.stack(scores).T, np.array(truth).T, strict=True)
-    thresholds = [round(best_threshold(s, t), 3) for s, t in columns]
+    columns = zip(kinds, np.stack(scores).T, np.array(truth).T, strict=True)
+    thresholds = [
+        round(best_threshold(s, t, beta=_BETA if kind == "object" else 1), 3)
+        for kind, s, t in columns
+    ]
     return [
         {"name": name, "kind": kind, "threshold": threshold}
         for name, kind, threshold in zip(names, kinds, thresholds, strict=True)

@@ -16,7 +16,7 @@ from grounded_ram.training.loop import Schedule, train
 from grounded_ram.training.pool import Pool
 
 CONFIG = SAMConfig(
-    image_size=192,
+    image_size=256,
     patch_size=8,
     encoder_width=128,
     encoder_depth=6,
@@ -31,7 +31,7 @@ CONFIG = SAMConfig(
 SCHEDULE = Schedule(
     steps=6_000,
     learning_rate=8e-4,
-    batch=12,
+    batch=8,
     warmup=200,
     weight_decay=0.02,
     clip=1.0,
