@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any, get_args
 
 import numpy as np
 
 from grounded_ram.annotation import SCORE_COLUMNS, Annotation, ImageFacts
 from grounded_ram.errors import InputError
 from grounded_ram.export import shapes
+from grounded_ram.export.exporter import Add, MaskFormat
 from grounded_ram.export.files import plain, replacing
 
-MaskFormat = Literal["rle", "polygon"]
+FILE_NAME = "annotations.coco.json"
+"""What a folder's COCO file is called."""
 
 
 def to_coco(
@@ -63,25 +66,48 @@ def write_coco(
 ) -> int:
     """Write what ``to_coco`` returns, one image at a time, so that a dataset of any size fits.
 
-    Neither the images nor their objects are kept in memory. The file appears once it is complete;
-    if ``annotations`` raises, an older file of that name stays as it was.
-
     Returns:
         How many images were written.
+    """
+    count = 0
+    with open_coco(path, masks=masks, root=root) as add:
+        for annotation in annotations:
+            add(annotation)
+            count += 1
+    return count
+
+
+@contextmanager
+def open_coco(
+    path: str | Path, *, masks: MaskFormat = "rle", root: str | Path | None = None
+) -> Iterator[Add]:
+    """Open a COCO file to add images to, one by one; arguments as for ``to_coco``.
+
+    Neither the images nor their objects are kept in memory. The file appears once the block ends;
+    if that raises, an older file of that name stays as it was.
     """
     ledger = _Ledger(masks, root)
     path = Path(path)
     with replacing(path) as file, tempfile.TemporaryFile(dir=path.parent) as spool:
-        file.write(b'{"images": [')
-        for annotation in annotations:
+
+        def add(annotation: Annotation) -> None:
             image, found = ledger.enter(annotation)
             file.write(_separator(ledger.images) + _encode(image))
             spool.writelines(_encode(item) + b"\n" for item in found)
+
+        file.write(b'{"images": [')
+        yield add
         file.write(b'],\n"annotations": [')
         spool.seek(0)
         _copy_objects(spool, file, ledger.category_ids())
         file.write(b"],\n" + _encode(ledger.closing())[1:])
-    return ledger.images
+
+
+def export_coco(
+    folder: Path, *, root: Path | None = None, masks: MaskFormat = "rle"
+) -> AbstractContextManager[Add]:
+    """Open the COCO file of a folder; see ``export.exporter.Exporter``."""
+    return open_coco(folder / FILE_NAME, masks=masks, root=root)
 
 
 class _Ledger:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from grounded_ram.annotation import Annotation
 from grounded_ram.cli.annotate import Run
 from grounded_ram.cli.output import OutputFolder
 from grounded_ram.cli.root import app
+from grounded_ram.downloads import ASSETS
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.presets import PRESETS
 from grounded_ram.scenes.scene import make_scene
@@ -61,6 +63,46 @@ def test_a_folder_becomes_a_table_overlays_and_one_coco_file(folder: Path) -> No
     assert names == ["scene-5.png", "scene-8.png"]
     with PIL.Image.open(folder / "out/overlays/scene-5.jpg") as overlay:
         assert overlay.size == (256, 256)
+
+
+EXPORT_NAMES = """
+from contextlib import contextmanager
+
+@contextmanager
+def export_names(folder, *, root=None, masks="rle"):
+    names = [masks]
+    yield lambda annotation: names.append(annotation.image.name)
+    (folder / "names.txt").write_text(" ".join(names))
+"""
+
+
+def test_a_plug_in_writes_its_format_beside_or_instead_of_coco(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = folder / "site" / "names_format-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: names-format\nVersion: 1.0\n")
+    points = "[grounded_ram.exporters]\nnames = names_format:export_names\n"
+    (metadata / "entry_points.txt").write_text(points)
+    (folder / "site" / "names_format.py").write_text(EXPORT_NAMES)
+    monkeypatch.syspath_prepend(folder / "site")
+
+    both = ["--format", "coco", "--format", "names", "--masks", "polygon"]
+    assert run("photos", "-o", "both", *both).exit_code == 0
+    assert (folder / "both/names.txt").read_text() == "polygon scene-5.png scene-8.png"
+    assert len(read(folder / "both/annotations.coco.json")["images"]) == 2
+
+    done = run("photos", "-o", "one", "--format", "names", "--json")
+    assert (folder / "one/names.txt").read_text() == "rle scene-5.png scene-8.png"
+    assert not (folder / "one/annotations.coco.json").exists()
+    assert "coco" not in json.loads(done.stdout)
+
+
+def test_an_unknown_format_is_wrong_usage(folder: Path) -> None:
+    done = run("photos", "-o", "out", "--format", "cocoa")
+    assert done.exit_code == 2
+    assert "did you mean 'coco'" in done.stderr
+    assert not (folder / "out").exists()
 
 
 def test_the_caution_is_said_once_and_not_in_the_results(folder: Path) -> None:
@@ -194,11 +236,27 @@ def test_overlays_inside_the_input_folder_are_not_annotated_again(folder: Path) 
         assert len(json.loads(done.stdout)["images"]) == 2
 
 
+def test_weights_of_the_user_s_own_reach_the_run_s_record(folder: Path) -> None:
+    mine = Path("mine.safetensors")
+    mine.write_bytes((ASSETS / "tiny" / "sam.safetensors").read_bytes())
+    done = run("photos/scene-5.png", "--weights", f"segmenter={mine}", "--json")
+    assert done.exit_code == 0, done.output
+    record = read(Path(json.loads(done.stdout)["coco"]))["info"]["run"]
+    digest = hashlib.sha256(mine.read_bytes()).hexdigest()
+    assert record["segmenter"]["sha256"]["weights"] == digest
+
+
+@pytest.mark.parametrize("weights", ["nix", "segmenter=nix.pth", "cutter=photos/scene-5.png"])
+def test_weights_that_are_not_there_are_wrong_usage(folder: Path, weights: str) -> None:
+    done = run("photos/scene-5.png", "--weights", weights)
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
 def test_absent_weights_are_one_message_and_code_1(folder: Path) -> None:
     done = CliRunner().invoke(app, ["annotate", "photos", "--preset", "fast", "--json"])
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
-    assert "grounded-ram download" in done.stderr
+    assert "grounded-ram download ram:swin-l grounding-dino:swin-t sam:vit-b" in done.stderr
     assert not Path("grounded-ram-output").exists()
 
 

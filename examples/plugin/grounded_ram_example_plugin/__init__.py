@@ -1,0 +1,1 @@
+"""A segmenter and a file format for grounded-ram."""
