@@ -7,22 +7,26 @@ that, a wrong row or a mask of another size would surface as a wrong label much 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
+from grounded_ram import hub
 from grounded_ram.annotation import Tags
-from grounded_ram.downloads import locate, sha256_of
+from grounded_ram.cache import known_sha256
+from grounded_ram.downloads import locate
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
 from grounded_ram.names import split_backend, unknown_name
 from grounded_ram.registry import Stage, adapters, find_factory
 from grounded_ram.stages import Detector, Segmenter, Tagger
-from grounded_ram.weights import find_checkpoint
+from grounded_ram.weights import Checkpoint, find_checkpoint, with_own_files
 
 METHODS: dict[Stage, str] = {"tagger": "tag", "detector": "detect", "segmenter": "segment"}
 """The one method of each stage."""
@@ -37,26 +41,45 @@ class Backend(Generic[StageT]):
     Args:
         stage: which stage.
         choice: a name such as "sam:tiny", or an object with the stage's method.
+        own_files: files of the user's own, by "stage" for weights or by "stage.role" for another
+            file; those of this stage take the place of its checkpoint's.
+        other: an earlier stage's backend: where one factory makes both of the same files, they are
+            one object.
         options: ``device`` and ``dtype`` for the factory behind a name.
 
     Attributes:
         name: the name; for an object, that of its class.
+        checkpoint: what a named backend is read from; None for an object.
 
     Raises:
-        InputError: the name is not "adapter:checkpoint", or the object lacks the method.
-        UnknownNameError: no adapter or no checkpoint has that name.
+        InputError: the name is not "adapter:checkpoint", the object lacks the method, or there is
+            no such file.
+        UnknownNameError: no adapter, no checkpoint or no file of the checkpoint has that name.
     """
 
-    def __init__(self, stage: Stage, choice: str | StageT, **options: Any) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        choice: str | StageT,
+        *,
+        own_files: Mapping[str, Path] | None = None,
+        other: Backend[Any] | None = None,
+        **options: Any,
+    ) -> None:
         self.stage = stage
         self.choice = choice
+        self._other = other
         self._options = options
         self._lock = threading.Lock()
-        self._digests: dict[str, str] | None = None
+        self._facts: dict[str, Any] | None = None
+        self.checkpoint: Checkpoint | None = None
+        own = _own_files(stage, own_files or {})
         if isinstance(choice, str):
             self.name = choice
             self._loaded: StageT | None = None
-            _check_name(stage, choice)
+            self.checkpoint = with_own_files(_find_checkpoint(stage, choice), own)
+        elif own:
+            raise InputError(f"{stage}: files are for a backend given by name; this is an object")
         else:
             self.name = f"{type(choice).__module__}.{type(choice).__qualname__}"
             self._loaded = choice
@@ -75,16 +98,27 @@ class Backend(Generic[StageT]):
         with self._lock:
             if self._loaded is None:
                 make: Callable[..., Any] = find_factory(self.stage, self.name)
-                self._loaded = make(find_checkpoint(self.name), **self._options)
+                if self._other is not None and self._other._makes(self.checkpoint, make):
+                    self._loaded = self._other.get()
+                else:
+                    self._loaded = make(self.checkpoint, **self._options)
             return self._loaded
 
+    def _makes(self, checkpoint: Checkpoint | None, make: Callable[..., Any]) -> bool:
+        """Tell whether the object of this backend is made by a factory of a checkpoint's files."""
+        return self.checkpoint == checkpoint and find_factory(self.stage, self.name) is make
+
     def record(self) -> dict[str, Any]:
-        """Return the name, and the SHA-256 of each file of its checkpoint as far as it is known."""
-        if not isinstance(self.choice, str):
+        """Return the name, and the SHA-256 of each file of its checkpoint as far as it is known.
+
+        Of files from the hub whose SHA-256 nobody knew beforehand, the commits are told too.
+        """
+        if self.checkpoint is None:
             return {"name": self.name}
-        if self._digests is None:
-            self._digests = _digests(self.name)
-        return {"name": self.name, "sha256": dict(self._digests)}
+        facts = self._facts or _facts(self.checkpoint)
+        if self._loaded is not None:  # what was read stays what was read
+            self._facts = facts
+        return {"name": self.name, **deepcopy(facts)}
 
 
 def check_tags(found: object, images: Sequence[Image], backend: Backend[Tagger]) -> list[Tags]:
@@ -98,7 +132,10 @@ def check_tags(found: object, images: Sequence[Image], backend: Backend[Tagger])
 def check_boxes(
     found: object, images: Sequence[Image], tags: Sequence[Tags], backend: Backend[Detector]
 ) -> list[sv.Detections]:
-    """Return what a detector found, with the columns of ``stages.Detector`` and no others."""
+    """Return what a detector found, with the columns of ``stages.Detector`` and no others.
+
+    Masks that it gave as a ``stages.Segmenter`` does are kept.
+    """
     each = _one_each(found, images, sv.Detections, backend)
     return [_check_boxes(*three, f"{backend}") for three in zip(each, images, tags, strict=True)]
 
@@ -131,13 +168,25 @@ def no_masks(boxes: sv.Detections, image: Image) -> sv.Detections:
     return replace(boxes, mask=mask, data={**boxes.data, "mask_score": np.zeros(0, np.float32)})
 
 
-def _check_name(stage: Stage, name: str) -> None:
+def _find_checkpoint(stage: Stage, name: str) -> Checkpoint:
     """Refuse unknown names without importing the adapter, which loads large libraries."""
     adapter, _ = split_backend(name)
     known = adapters(stage)
     if adapter not in known:
         raise unknown_name(f"{stage} adapter", adapter, known)
-    find_checkpoint(name)
+    return find_checkpoint(name)
+
+
+def _own_files(stage: Stage, given: Mapping[str, Path]) -> dict[str, Path]:
+    """Return those of the user's own files that are of one stage, by role."""
+    files = {}
+    for name, path in given.items():
+        whose, _, role = name.partition(".")
+        if whose not in METHODS:
+            raise unknown_name("stage", whose, METHODS)
+        if whose == stage:
+            files[role or "weights"] = path
+    return files
 
 
 def _check_object(stage: Stage, choice: object) -> None:
@@ -151,14 +200,16 @@ def _check_object(stage: Stage, choice: object) -> None:
         )
 
 
-def _digests(name: str) -> dict[str, str]:
-    known = {}
-    for role, file in find_checkpoint(name).files.items():
-        path = locate(file) if file.is_local else None
-        digest = file.sha256 or (sha256_of(path) if path else None)
+def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
+    digests, commits = {}, {}
+    for role, file in checkpoint.files.items():
+        path = None if file.sha256 else locate(file)
+        digest = known_sha256(path) if path else file.sha256
         if digest:
-            known[role] = digest
-    return known
+            digests[role] = digest
+        if path and (commit := hub.commit(path)):
+            commits[role] = commit
+    return {"sha256": digests, **({"commit": commits} if commits else {})}
 
 
 def _one_each(
@@ -202,7 +253,8 @@ def _check_boxes(found: sv.Detections, image: Image, tags: Tags, who: str) -> sv
             f"got {wrong}"
         )
     scores = _scores(found.confidence, n, f"{who}: confidence")
-    return sv.Detections(xyxy, confidence=scores, class_id=rows, data={"class_name": names})
+    boxes = sv.Detections(xyxy, confidence=scores, class_id=rows, data={"class_name": names})
+    return boxes if found.mask is None else _take_masks(found, image, boxes, who)
 
 
 def _check_masks(
@@ -210,6 +262,13 @@ def _check_masks(
 ) -> sv.Detections:
     if not np.array_equal(found.xyxy, boxes.xyxy):
         raise InputError(f"{who}: expected the {len(boxes)} boxes it was given, in their order")
+    return _take_masks(found, image, boxes, who)
+
+
+def _take_masks(
+    found: sv.Detections, image: Image, boxes: sv.Detections, who: str
+) -> sv.Detections:
+    """Return the boxes with the masks and mask scores that were found."""
     expected = (len(boxes), *image.shape[:2])
     mask = found.mask
     if not isinstance(mask, sv.CompactMask) or mask.shape != expected:

@@ -1,28 +1,37 @@
 """One file of a checkpoint: where it lies, whether it is whole, and how to get it.
 
-    source                          lies in                                   comes from
-    package:tiny/ram.json           grounded_ram/assets                       the wheel
-    file:/home/me/ram.json          there                                     the user
-    https://host/path/ram.pth       GROUNDED_RAM_CACHE                        that address
-    hf://owner/repo@rev/ram.pth     GROUNDED_RAM_CACHE/hub, else the hub's    huggingface_hub
+    source                                lies in                    comes from
+    package:tiny/ram.json                 grounded_ram/assets        the wheel
+    file:/home/me/ram.json                there                      the user
+    https://host/path/ram.pth             GROUNDED_RAM_HOME          that address, see ``transfer``
+    hf://owner/repo@revision/ram.pth      the hub's cache            huggingface_hub, see ``hub``
 
 A file is whole when its size and SHA-256 are the expected ones. Those of packaged files stand in a
-``sha256.json`` beside them. That a downloaded file was whole is remembered, with its size and time
-of change, so that several GB are read once and not at every start.
+``sha256.json`` beside them. The SHA-256 of other files is remembered with their size and time of
+change, so that several GB are read once and not at every start.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
+from grounded_ram import hub
+from grounded_ram.cache import (
+    HOME_VARIABLE,
+    cache_folder,
+    known_sha256,
+    note_sha256,
+    read_json,
+    sha256_of,
+)
+from grounded_ram.disk import DiskFullError, is_full, put_in_place, size_text
 from grounded_ram.errors import InputError, WeightsError
 
 ASSETS = Path(__file__).parent / "assets"
@@ -31,8 +40,8 @@ ASSETS = Path(__file__).parent / "assets"
 DIGESTS = "sha256.json"
 """File beside packaged files: the SHA-256 of each by name."""
 
-_BLOCK = 1 << 20
-_SCHEMES = ("package:", "file:", "https://", "http://", "hf://")
+_SCHEMES = ("package:", "file:", "https://", "http://", *hub.SCHEMES)
+_TELL_EVERY = 15.0  # seconds of waiting for another process
 
 logger = logging.getLogger(__name__)
 
@@ -44,23 +53,37 @@ class WeightFile:
     Args:
         name: name in the cache; no two files share one.
         source: where it comes from, as the table at the top of this module has it.
+        mirrors: where else it may be had from, in the order to try.
         sha256: expected digest; None for a packaged file, and where none is known.
         size: expected bytes; None where not known.
+        optional: whether its repository may lack it.
 
     Raises:
-        InputError: the source is of no known kind.
+        InputError: the name is no plain file name, or a source is of no known kind.
     """
 
     name: str
     source: str
+    mirrors: tuple[str, ...] = ()
     sha256: str | None = None
     size: int | None = None
+    optional: bool = False
 
     def __post_init__(self) -> None:
-        if not self.source.startswith(_SCHEMES):
-            raise InputError(
-                f"source must start with one of {', '.join(_SCHEMES)}; got {self.source!r}"
-            )
+        if not self.name or Path(self.name).name != self.name:
+            raise InputError(f"name must be a file's name without a folder, got {self.name!r}")
+        for source in self.sources:
+            if not source.startswith(_SCHEMES):
+                raise InputError(
+                    f"source must start with one of {', '.join(_SCHEMES)}; got {source!r}"
+                )
+            if source.startswith(hub.SCHEMES):
+                hub.split(source)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All that it may come from, in the order to try."""
+        return (self.source, *self.mirrors)
 
     @property
     def is_local(self) -> bool:
@@ -68,77 +91,57 @@ class WeightFile:
         return self.source.startswith(("package:", "file:"))
 
     def __str__(self) -> str:
-        size = "" if self.size is None else f"{self.size / 1e6:,.1f} MB, "
+        size = "" if self.size is None else f"{size_text(self.size)}, "
         return f"{self.name} ({size}{self.source})"
 
 
-def cache_folder() -> Path:
-    """Return the folder of downloads: GROUNDED_RAM_CACHE, else the platform's usual place."""
-    chosen = os.environ.get("GROUNDED_RAM_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "grounded-ram"
-
-
-def is_offline() -> bool:
-    """Tell whether the environment forbids downloads, by GROUNDED_RAM_OFFLINE or HF_HUB_OFFLINE."""
-    values = (os.environ.get(name, "") for name in ("GROUNDED_RAM_OFFLINE", "HF_HUB_OFFLINE"))
-    return any(value.strip().casefold() in {"1", "true", "yes", "on"} for value in values)
+OnProgress: TypeAlias = Callable[[WeightFile, int, "int | None"], None]
+"""Is told the file, how many bytes of it are here, and how many it has, where that is known."""
 
 
 def locate(file: WeightFile) -> Path | None:
     """Return where a file lies, whole or not; None where it is absent."""
-    if file.source.startswith("hf://"):
-        return _locate_in_hub(file)
-    if file.source.startswith("package:"):
-        path = ASSETS / file.source.removeprefix("package:")
-    elif file.source.startswith("file:"):
-        path = Path(file.source.removeprefix("file:"))
-    else:
-        path = cache_folder() / file.name
-    return path if path.is_file() else None
+    return next(_places(file), None)
 
 
-def find_whole(file: WeightFile) -> Path | None:
-    """Return where a file lies if all of it is there; None where it is absent or damaged."""
-    path = locate(file)
-    return path if path is not None and _is_whole(path, file) else None
+def find_whole(file: WeightFile, *, reread: bool = False) -> Path | None:
+    """Return where a file lies if all of it is there; None where it is absent or damaged.
+
+    Args:
+        file: any file.
+        reread: believe nothing that an earlier run noted.
+    """
+    digest_of = partial(known_sha256, reread=reread)
+    return next((path for path in _places(file) if not _fault(path, file, digest_of)), None)
 
 
-def download(file: WeightFile, *, progress: bool = False) -> Path:
-    """Download a file, in place of what lies there, and return where it lies now.
+def is_known_absent(file: WeightFile) -> bool:
+    """Tell whether the hub has said that none of a file's repositories has it."""
+    return all(
+        source.startswith(hub.SCHEMES) and hub.is_known_absent(source) for source in file.sources
+    )
+
+
+def download(file: WeightFile, *, on_progress: OnProgress | None = None) -> Path:
+    """Download a file, in place of a damaged one, and return where it lies now.
+
+    Where several processes want the same file, one downloads it and the others wait.
 
     Args:
         file: any file that is not local.
-        progress: draw a progress bar on standard error.
+        on_progress: is told how far it is; of files from the hub, the hub draws bars instead.
 
     Raises:
         WeightsError: it cannot be had, or what came is not what was expected.
+        DiskFullError: the disk has too little room, before the download or in the midst of it.
     """
-    logger.info("downloading %s", file)
-    get = _download_from_hub if file.source.startswith("hf://") else _download_from_address
     try:
-        path = get(file, progress)
-    except Exception as error:  # the libraries beneath name no common base
-        raise WeightsError(f"{file} could not be downloaded: {error}") from error
-    if not _is_whole(path, file):
-        raise WeightsError(f"{file} came, but not with the expected size and SHA-256")
-    return path
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        with _alone(file):
+            return find_whole(file) or _download(file, on_progress)
+    except OSError as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"{file.name} cannot be written: {error}") from error
 
 
 def write_digests(folder: Path) -> None:
@@ -148,96 +151,120 @@ def write_digests(folder: Path) -> None:
     (folder / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
 
 
-def _locate_in_hub(file: WeightFile) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
+def _places(file: WeightFile) -> Iterator[Path]:
+    """Yield where a file lies, by each of its sources."""
+    for source in file.sources:
+        if source.startswith(hub.SCHEMES):
+            path = hub.locate(source)
+        elif source.startswith("package:"):
+            path = ASSETS / source.removeprefix("package:")
+        elif source.startswith("file:"):
+            path = Path(source.removeprefix("file:"))
+        else:
+            path = cache_folder() / file.name
+        if path is not None and path.is_file():
+            yield path
 
-    repo, revision, name = _split_hub(file.source)
-    found = try_to_load_from_cache(repo, name, cache_dir=_hub_folder(), revision=revision)
-    return Path(found) if isinstance(found, str) else None
 
-
-def _download_from_hub(file: WeightFile, progress: bool) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    repo, revision, name = _split_hub(file.source)
-    damaged = _locate_in_hub(file) is not None  # or the hub would hand out the same file again
-    with nullcontext() if progress else _quiet_hub():
-        path = hf_hub_download(
-            repo, name, revision=revision, cache_dir=_hub_folder(), force_download=damaged
-        )
-    return Path(path)
+def _fault(path: Path, file: WeightFile, digest_of: Callable[[Path], str]) -> str:
+    """Say in what a file is not the expected one; nothing where it is."""
+    size = path.stat().st_size
+    if file.size is not None and size != file.size:
+        return f"has {size:,} bytes, expected {file.size:,}"
+    expected = file.sha256
+    if file.source.startswith("package:"):
+        expected, digest_of = _packaged_digest(path), sha256_of
+    if expected is not None and (digest := digest_of(path)) != expected:
+        return f"has the SHA-256 {digest}, expected {expected}"
+    return ""
 
 
 @contextmanager
-def _quiet_hub() -> Iterator[None]:
-    """Draw none of the hub's own progress bars meanwhile."""
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
+def _alone(file: WeightFile) -> Iterator[None]:
+    """Keep other processes from downloading the same file meanwhile; say so while waiting."""
+    from filelock import FileLock, Timeout
 
-    if are_progress_bars_disabled():
-        yield
-        return
-    disable_progress_bars()
+    path = cache_folder() / "locks" / f"{file.name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=_TELL_EVERY)
+            break
+        except Timeout:
+            logger.warning(
+                "waiting for another process that downloads %s; if there is none, remove %s",
+                file.name,
+                path,
+            )
     try:
         yield
     finally:
-        enable_progress_bars()
+        lock.release()
 
 
-def _split_hub(source: str) -> tuple[str, str, str]:
-    """Split "hf://owner/repo@revision/path" into "owner/repo", revision and path."""
-    repo, _, rest = source.removeprefix("hf://").partition("@")
-    revision, _, name = rest.partition("/")
-    return repo, revision, name
+def _download(file: WeightFile, on_progress: OnProgress | None) -> Path:
+    """Try one source after the other."""
+    reasons = []
+    for source in file.sources:
+        logger.info("downloading %s from %s", file.name, source)
+        from_hub = source.startswith(hub.SCHEMES)
+        try:
+            get = _download_from_hub if from_hub else _download_from_address
+            return get(source, file, on_progress)
+        except OSError as error:
+            if isinstance(error, DiskFullError) or is_full(error):
+                raise _no_room(error, file, from_hub) from error
+            if not isinstance(error, WeightsError):
+                raise
+            reasons.append(f"{source}: {error}")
+            logger.debug("%s", reasons[-1])
+    raise WeightsError(f"{file.name} could not be downloaded: {'; '.join(reasons)}")
 
 
-def _hub_folder() -> Path | None:
-    """Return the hub's cache inside ours where the user chose ours; else None, for its own."""
-    return cache_folder() / "hub" if os.environ.get("GROUNDED_RAM_CACHE") else None
-
-
-def _download_from_address(file: WeightFile, progress: bool) -> Path:
-    from torch.hub import download_url_to_file
-
-    path = cache_folder() / file.name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # It writes beside the path and moves there what is whole.
-    download_url_to_file(file.source, str(path), hash_prefix=file.sha256, progress=progress)
+def _download_from_hub(source: str, file: WeightFile, on_progress: OnProgress | None) -> Path:
+    path = hub.get(source, size=file.size, quiet=on_progress is None)
+    if fault := _fault(path, file, known_sha256):
+        raise WeightsError(f"what came {fault}")
     return path
 
 
-def _is_whole(path: Path, file: WeightFile) -> bool:
-    """Tell whether a file has its expected size and digest, if need be by an earlier run's note."""
-    stat = path.stat()
-    if file.size is not None and stat.st_size != file.size:
-        return False
-    expected = _packaged_digest(path) if file.source.startswith("package:") else file.sha256
-    if expected is None:
-        return True
-    note = cache_folder() / "whole" / f"{expected}.json"
-    seen = {"path": str(path.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    if not file.is_local and _read_json(note) == seen:
-        return True
-    if sha256_of(path) != expected:
-        return False
-    if not file.is_local:
-        with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(json.dumps(seen), encoding="utf-8")
-    return True
+def _download_from_address(source: str, file: WeightFile, on_progress: OnProgress | None) -> Path:
+    from grounded_ram.transfer import discard, transfer
+
+    path = cache_folder() / file.name
+    part = path.with_name(f"{file.name}.part")
+    tell = partial(on_progress, file) if on_progress else None
+    for last in (False, True):
+        joined = transfer(source, part, size=file.size, on_progress=tell)
+        fault = _fault(part, file, sha256_of)
+        if not fault:
+            break
+        discard(part)
+        if last or not joined:
+            raise WeightsError(f"what came {fault}")
+        logger.warning("%s: the joined parts are not the file; beginning again", file.name)
+    put_in_place(part, path)
+    discard(part)
+    if file.sha256:
+        note_sha256(path, file.sha256)
+    return path
+
+
+def _no_room(error: Exception, file: WeightFile, from_hub: bool) -> DiskFullError:
+    """Say what has no room, where, how much it takes, and what to do."""
+    folder, variable = (hub.folder(), "HF_HOME") if from_hub else (cache_folder(), HOME_VARIABLE)
+    part = cache_folder() / f"{file.name}.part"
+    here = part.stat().st_size if part.exists() else 0
+    more = "" if file.size is None else f", which needs {size_text(file.size - here)} more"
+    reason = error if isinstance(error, DiskFullError) else f"the disk of {folder} is full"
+    kept = f" What came is kept: {size_text(here)} in {part}." if here else ""
+    return DiskFullError(
+        f"no room for {file.name}{more}: {reason}.{kept} "
+        f"Make room there, or set {variable} to a folder on another disk, and try again"
+    )
 
 
 def _packaged_digest(path: Path) -> str | None:
-    digests = _read_json(path.parent / DIGESTS)
+    digests = read_json(path.parent / DIGESTS)
     return digests.get(path.name) if isinstance(digests, dict) else None
-
-
-def _read_json(path: Path) -> object:
-    try:
-        content: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content

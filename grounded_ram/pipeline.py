@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,19 +20,22 @@ import supervision as sv
 import grounded_ram
 from grounded_ram.annotation import Annotation, ImageFacts, Tags
 from grounded_ram.backends import (
+    METHODS,
     Backend,
+    StageT,
     check_boxes,
     check_masks,
     check_tags,
     no_boxes,
     no_masks,
 )
-from grounded_ram.errors import InputError
+from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, load_image
 from grounded_ram.merging import merge
 from grounded_ram.presets import Preset, resolve_preset
 from grounded_ram.runtime import pick_device, pick_dtype
 from grounded_ram.stages import Detector, Segmenter, Tagger
+from grounded_ram.weights import Checkpoint, OnProgress, fetch_all, with_missing
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +55,8 @@ class GroundedRAM:
         tagger: instead of the preset's, a name such as "ram:tiny" or an object with ``tag``,
         detector: or with ``detect``,
         segmenter: or with ``segment``; ``grounded_ram.stages`` says what each must return.
+        weights: files of your own in place of a named backend's: by "tagger", "detector" or
+            "segmenter" its weights, by "detector.vocab", say, another file of its checkpoint.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps"; for backends given by name.
         dtype: "auto", "float32" or "bfloat16"; for backends given by name.
         tag_threshold: instead of the preset's: tags scored at or below it are dropped.
@@ -64,9 +70,9 @@ class GroundedRAM:
         dtype: the number type they run in.
 
     Raises:
-        UnknownNameError: no preset, adapter or checkpoint has that name.
-        InputError: a threshold lies outside [0, 1], the machine has no such device, or an object is
-            no backend.
+        UnknownNameError: no preset, adapter, checkpoint or file of one has that name.
+        InputError: a threshold lies outside [0, 1], the machine has no such device, an object is
+            no backend, or a file in ``weights`` is not there.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class GroundedRAM:
         tagger: str | Tagger | None = None,
         detector: str | Detector | None = None,
         segmenter: str | Segmenter | None = None,
+        weights: Mapping[str, str | os.PathLike[str]] | None = None,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
         tag_threshold: float | None = None,
@@ -84,11 +91,13 @@ class GroundedRAM:
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         row = resolve_preset(preset)
-        self._asked: dict[str, Any] = {"device": device, "dtype": dtype, "max_pixels": max_pixels}
+        own = {name: Path(path).expanduser().absolute() for name, path in (weights or {}).items()}
+        asked = {"weights": own, "device": device, "dtype": dtype, "max_pixels": max_pixels}
+        self._asked: dict[str, Any] = asked
         self._max_pixels = max_pixels
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
-        where = {"device": self.device, "dtype": self.dtype}
+        where: dict[str, Any] = {"own_files": own, "device": self.device, "dtype": self.dtype}
         self._tagger: Backend[Tagger] = Backend(
             "tagger", row.tagger if tagger is None else tagger, **where
         )
@@ -96,7 +105,10 @@ class GroundedRAM:
             "detector", row.detector if detector is None else detector, **where
         )
         self._segmenter: Backend[Segmenter] = Backend(
-            "segmenter", row.segmenter if segmenter is None else segmenter, **where
+            "segmenter",
+            row.segmenter if segmenter is None else segmenter,
+            other=self._detector,
+            **where,
         )
         self.preset = replace(
             row,
@@ -109,17 +121,17 @@ class GroundedRAM:
     @property
     def tagger(self) -> Tagger:
         """Return the tagger, loaded if it was not yet."""
-        return self._tagger.get()
+        return self._load(self._tagger)
 
     @property
     def detector(self) -> Detector:
         """Return the detector, loaded if it was not yet."""
-        return self._detector.get()
+        return self._load(self._detector)
 
     @property
     def segmenter(self) -> Segmenter:
         """Return the segmenter, loaded if it was not yet."""
-        return self._segmenter.get()
+        return self._load(self._segmenter)
 
     def __repr__(self) -> str:
         row = self.preset
@@ -135,6 +147,32 @@ class GroundedRAM:
             "segmenter": self._segmenter.choice,
         }
         return partial(type(self), self.preset, **choices, **self._asked), ()
+
+    def fetch_weights(self, *, tagger: bool = True, on_progress: OnProgress | None = None) -> None:
+        """Download now what the first image would otherwise wait for.
+
+        Args:
+            tagger: fetch the tagger's too; where all tags are your own, it is never read.
+            on_progress: as for ``grounded_ram.downloads.download``.
+
+        Raises:
+            WeightsError: some cannot be had; the message names all that is missing.
+        """
+        fetch_all(self._checkpoints(0 if tagger else 1), on_progress=on_progress)
+
+    def _checkpoints(self, first: int) -> list[Checkpoint]:
+        """Return what the named backends are read from, beginning with a stage by its number."""
+        stages = (self._tagger, self._detector, self._segmenter)[first:]
+        rows = [stage.checkpoint for stage in stages if stage.checkpoint is not None]
+        return [row for place, row in enumerate(rows) if row not in rows[:place]]
+
+    def _load(self, backend: Backend[StageT]) -> StageT:
+        """Return a stage's object; where its weights are missing, tell the later stages' too."""
+        try:
+            return backend.get()
+        except WeightsError as error:
+            rows = self._checkpoints(list(METHODS).index(backend.stage))
+            raise with_missing(error, rows) from error.__cause__
 
     def annotate(
         self,
@@ -297,7 +335,7 @@ def _label(boxes: sv.Detections, tags: Tags) -> sv.Detections:
     row = {name: i for i, name in enumerate(tags.names)}
     class_id = np.array([row[name] for name in names.tolist()], np.int64)
     data: dict[str, Any] = {
-        "class_name": names,
+        **boxes.data,
         "tag_score": tags.scores[class_id].astype(np.float32),
         "box_score": np.array(boxes.confidence),
     }

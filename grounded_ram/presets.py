@@ -64,7 +64,7 @@ _ROWS = (
         tagger="ram:tiny",
         detector="grounding-dino:tiny",
         segmenter="sam:tiny",
-        box_threshold=0.4,
+        box_threshold=0.45,
         caution=(
             "the tiny preset knows only picture-book things drawn by this package; "
             'for photographs use preset="standard" (--preset standard)'
@@ -86,8 +86,8 @@ _ROWS = (
     ),
     Preset(
         name="best",
-        summary="photographs, with the larger detector",
-        tagger="ram:swin-l",
+        summary="photographs, with RAM++ and the larger detector",
+        tagger="ram-plus:swin-l",
         detector="grounding-dino:swin-b",
         segmenter="sam:vit-h",
     ),

@@ -1,17 +1,35 @@
-"""Checkpoints as rows: what each consists of, where its files come from, and how to read them."""
+"""The weights of a checkpoint: what is missing, how to get it, and how to read it."""
 
 from __future__ import annotations
 
+import logging
+import pickle
+import pickletools
+import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grounded_ram.downloads import WeightFile, download, find_whole, is_offline, locate
+from grounded_ram.cache import is_offline
+from grounded_ram.checkpoints import (
+    CHECKPOINTS,
+    Checkpoint,
+    find_checkpoint,
+    hub_checkpoint,
+    relocate,
+    with_own_files,
+)
+from grounded_ram.downloads import (
+    OnProgress,
+    WeightFile,
+    download,
+    find_whole,
+    is_known_absent,
+    locate,
+)
 from grounded_ram.errors import WeightsError
-from grounded_ram.names import unknown_name
 
 if TYPE_CHECKING:
     import torch
@@ -19,91 +37,96 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECKPOINTS",
     "Checkpoint",
+    "OnProgress",
     "WeightFile",
     "fetch",
+    "fetch_all",
     "find_checkpoint",
+    "hub_checkpoint",
     "load_state_dict",
     "missing",
     "relocate",
+    "with_missing",
+    "with_own_files",
 ]
 
-GROUP = "grounded_ram.checkpoints"
-"""Entry points by which other packages add rows: the backend's name, and a Checkpoint."""
+_HARMLESS = re.compile(r"torch\.(_utils\.|_tensor\.|storage\.)?\w+|collections\.OrderedDict")
+"""What a pickle of tensors imports."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """The files that make one backend.
-
-    Args:
-        name: the backend's name, "adapter:checkpoint".
-        summary: what it is, in one line.
-        licence: SPDX name of the weights' licence.
-        files: by role: "weights", "config" (JSON), "vocab" (BERT's vocab.txt), "tags" and
-            "thresholds" (text, one a line).
-    """
-
-    name: str
-    summary: str
-    licence: str
-    files: Mapping[str, WeightFile]
-
-
-def find_checkpoint(name: str) -> Checkpoint:
-    """Return the row of a backend name, from our table or from an installed package.
-
-    Raises:
-        UnknownNameError: no row has that name.
-    """
-    if name in CHECKPOINTS:
-        return CHECKPOINTS[name]
-    points = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in points:
-        raise unknown_name("checkpoint", name, [*CHECKPOINTS, *points])
-    row: Checkpoint = points[name].load()
-    return row
+logger = logging.getLogger(__name__)
 
 
 def missing(checkpoint: Checkpoint) -> list[WeightFile]:
-    """Return the files that are absent or damaged."""
-    return [file for file in checkpoint.files.values() if find_whole(file) is None]
+    """Return the files that are absent or damaged; none of those that a repository may lack."""
+    files = checkpoint.files.values()
+    return [file for file in files if not file.optional and find_whole(file) is None]
 
 
-def fetch(checkpoint: Checkpoint, *, progress: bool = False) -> dict[str, Path]:
+def fetch(checkpoint: Checkpoint, *, on_progress: OnProgress | None = None) -> dict[str, Path]:
     """Return the path of each role's file, whole; download what is missing.
 
     Args:
         checkpoint: the row.
-        progress: draw progress bars of downloads on standard error.
+        on_progress: as for ``downloads.download``.
+
+    Returns:
+        The paths by role; a role is left out where its file is optional and not there.
 
     Raises:
         WeightsError: a file is missing and cannot be had; the message says which and what to type.
     """
-    found = {role: find_whole(file) for role, file in checkpoint.files.items()}
-    lost = [file for role, file in checkpoint.files.items() if found[role] is None]
+    lost = missing(checkpoint)
     if any(file.is_local for file in lost):
         raise _missing_error(checkpoint, lost, "These files are never downloaded.")
     if lost and is_offline():
         reason = "Downloads are off (GROUNDED_RAM_OFFLINE or HF_HUB_OFFLINE is set)."
         raise _missing_error(checkpoint, lost, reason)
+    if lost and checkpoint.terms:
+        logger.warning("%s (%s): %s", checkpoint.name, checkpoint.licence, checkpoint.terms)
     try:
-        return {
-            role: found[role] or download(file, progress=progress)
-            for role, file in checkpoint.files.items()
-        }
+        found = {role: _get(file, on_progress) for role, file in checkpoint.files.items()}
     except WeightsError as error:
         raise _missing_error(checkpoint, missing(checkpoint), f"{error}.") from error
+    return {role: path for role, path in found.items() if path is not None}
 
 
-def relocate(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
-    """Return the same row with its packaged files in a folder: weights just trained, say."""
-    files = {
-        role: replace(file, source=f"file:{folder / Path(file.source).name}")
-        if file.source.startswith("package:")
-        else file
-        for role, file in checkpoint.files.items()
-    }
-    return replace(checkpoint, files=files)
+def fetch_all(checkpoints: Sequence[Checkpoint], *, on_progress: OnProgress | None = None) -> None:
+    """Download what is missing of several checkpoints.
+
+    Raises:
+        WeightsError: some cannot be had; the message names all that is missing.
+    """
+    for number, checkpoint in enumerate(checkpoints):
+        try:
+            fetch(checkpoint, on_progress=on_progress)
+        except WeightsError as error:
+            raise with_missing(error, checkpoints[number:]) from error.__cause__
+
+
+def with_missing(error: WeightsError, checkpoints: Sequence[Checkpoint]) -> WeightsError:
+    """Return an error about the first of some checkpoints that also names what others lack."""
+    lost = {checkpoint.name: missing(checkpoint) for checkpoint in checkpoints[1:]}
+    lines = [f"  {name}: {file}" for name, files in lost.items() for file in files]
+    if not lines:
+        return error
+    command = " ".join([checkpoints[0].name, *(name for name, files in lost.items() if files)])
+    all_at_once = f"To get all of them at once: `grounded-ram download {command}`"
+    return WeightsError("\n".join([f"{error}", "Not here either:", *lines, all_at_once]))
+
+
+def _get(file: WeightFile, on_progress: OnProgress | None) -> Path | None:
+    """Return where a whole file lies, downloaded if need be; None for one that may be lacking."""
+    path = find_whole(file)
+    if path is not None:
+        return path
+    if file.optional and (is_offline() or is_known_absent(file)):
+        return None
+    try:
+        return download(file, on_progress=on_progress)
+    except WeightsError:
+        if file.optional and is_known_absent(file):  # that is what the download has just learnt
+            return None
+        raise
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -143,17 +166,60 @@ def _read_tensors(path: Path) -> Any:
         mapped = zipfile.is_zipfile(path)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # what torch raises on a damaged file has no common base
-        raise WeightsError(f"{path} cannot be read as weights: {error}") from error
+        code = _code_in(path)
+        if code:
+            raise WeightsError(
+                f"{path} is refused: to read it means to run code that it names, such as {code}, "
+                "which weights do not need. If you trust it, save its tensors as .safetensors"
+            ) from error
+        # Of a pickle that is none, torch says to read it in the way that runs code.
+        strange = isinstance(error, pickle.UnpicklingError)
+        reason = "" if strange else f"{error}".partition("\n")[0]
+        reason = reason or "it is damaged, or no checkpoint"
+        raise WeightsError(f"{path} cannot be read as weights: {reason}") from error
+
+
+def _code_in(path: Path) -> str:
+    """Name something that a file's pickles would import and tensors do not need; execute nothing.
+
+    Empty text means that there is no such thing.
+    """
+    texts: list[str] = []
+    with suppress(OSError, ValueError, LookupError, zipfile.BadZipFile):
+        for opcode, value, _ in _opcodes(path):
+            name = ""
+            if opcode.name in {"GLOBAL", "INST"}:
+                name = str(value).replace(" ", ".")
+            elif opcode.name == "STACK_GLOBAL":
+                name = ".".join(texts[-2:])
+            elif isinstance(value, str):
+                texts.append(value)
+            if name and not _HARMLESS.fullmatch(name):
+                return name
+    return ""
+
+
+def _opcodes(path: Path) -> Iterator[tuple[Any, Any, int | None]]:
+    """Yield the steps of every pickle in a file, until there is one no more."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith("data.pkl"):
+                    yield from pickletools.genops(archive.read(name))
+        return
+    with path.open("rb") as file:
+        while True:
+            yield from pickletools.genops(file)
 
 
 def _missing_error(checkpoint: Checkpoint, lost: list[WeightFile], reason: str) -> WeightsError:
     lines = [f"  {'damaged' if locate(file) else 'absent'}: {file}" for file in lost]
-    local = any(file.is_local for file in lost)
-    advice = (
-        "Reinstall the package that brings them"
-        if local
-        else f"Type `grounded-ram download {checkpoint.name}` where there is a network"
-    )
+    if any(file.source.startswith("package:") for file in lost):
+        advice = "Reinstall the package that brings them"
+    elif any(file.is_local for file in lost):
+        advice = "Name files that are there"
+    else:
+        advice = f"Type `grounded-ram download {checkpoint.name}` where there is a network"
     return WeightsError(
         "\n".join(
             [
@@ -164,130 +230,3 @@ def _missing_error(checkpoint: Checkpoint, lost: list[WeightFile], reason: str) 
             ]
         )
     )
-
-
-def _packaged(path: str) -> WeightFile:
-    return WeightFile(name=path.replace("/", "-"), source=f"package:{path}")
-
-
-_BERT_VOCABULARY = WeightFile(
-    name="bert-base-uncased-vocab.txt",
-    source="hf://google-bert/bert-base-uncased@main/vocab.txt",
-    sha256="07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-    size=231_508,
-)
-
-_RAM_DATA = (
-    "https://raw.githubusercontent.com/xinyu1205/recognize-anything/"
-    "7cb804a8609e9f4b1a50b7f31436d2df40bb9481/ram/data/"
-)
-_DINO_RELEASES = "https://github.com/IDEA-Research/GroundingDINO/releases/download/"
-_SAM_FILES = "https://dl.fbaipublicfiles.com/segment_anything/"
-
-
-def _tiny(name: str, summary: str, stem: str, **others: str) -> Checkpoint:
-    names = {"weights": f"{stem}.safetensors", "config": f"{stem}.json", **others}
-    files = {role: _packaged(f"tiny/{file}") for role, file in names.items()}
-    return Checkpoint(name=name, summary=summary, licence="Apache-2.0", files=files)
-
-
-def _official(name: str, summary: str, config: str, **files: WeightFile) -> Checkpoint:
-    return Checkpoint(
-        name=name,
-        summary=summary,
-        licence="Apache-2.0",
-        files={**files, "config": _packaged(f"configs/{config}")},
-    )
-
-
-_ROWS = (
-    _tiny("ram:tiny", "RAM for picture-book scenes, trained by this package", "ram"),
-    _tiny(
-        "grounding-dino:tiny",
-        "Grounding-DINO for picture-book scenes, trained by this package",
-        "grounding_dino",
-        vocab="vocab.txt",
-    ),
-    _tiny("sam:tiny", "SAM for picture-book scenes, trained by this package", "sam"),
-    _official(
-        "ram:swin-l",
-        "RAM, Swin-L at 384 pixels, 4585 tags",
-        "ram_swin_l.json",
-        weights=WeightFile(
-            name="ram_swin_large_14m.pth",
-            source="hf://xinyu1205/recognize_anything_model@main/ram_swin_large_14m.pth",
-            sha256="15c729c793af28b9d107c69f85836a1356d76ea830d4714699fb62e55fcc08ed",
-            size=5_625_634_877,
-        ),
-        tags=WeightFile(
-            name="ram_tag_list.txt",
-            source=_RAM_DATA + "ram_tag_list.txt",
-            sha256="5d96d2f7225527480ad773aaac76b6e5c08a18adf6eae9ca7d2ab923d5e7bd8b",
-            size=41_904,
-        ),
-        thresholds=WeightFile(
-            name="ram_tag_list_threshold.txt",
-            source=_RAM_DATA + "ram_tag_list_threshold.txt",
-            sha256="b6f81d0de1bc7f9c251af512c413eae976c77dbfbadf700d4e3d90510f4c6447",
-            size=22_016,
-        ),
-    ),
-    _official(
-        "grounding-dino:swin-t",
-        "Grounding-DINO, Swin-T",
-        "grounding_dino_swin_t.json",
-        vocab=_BERT_VOCABULARY,
-        weights=WeightFile(
-            name="groundingdino_swint_ogc.pth",
-            source=_DINO_RELEASES + "v0.1.0-alpha/groundingdino_swint_ogc.pth",
-            sha256="3b3ca2563c77c69f651d7bd133e97139c186df06231157a64c507099c52bc799",
-            size=693_997_677,
-        ),
-    ),
-    _official(
-        "grounding-dino:swin-b",
-        "Grounding-DINO, Swin-B",
-        "grounding_dino_swin_b.json",
-        vocab=_BERT_VOCABULARY,
-        weights=WeightFile(
-            name="groundingdino_swinb_cogcoor.pth",
-            source=_DINO_RELEASES + "v0.1.0-alpha2/groundingdino_swinb_cogcoor.pth",
-            sha256="46270f7a822e6906b655b729c90613e48929d0f2bb8b9b76fd10a856f3ac6ab7",
-            size=938_057_991,
-        ),
-    ),
-    _official(
-        "sam:vit-b",
-        "SAM, ViT-B",
-        "sam_vit_b.json",
-        weights=WeightFile(
-            name="sam_vit_b_01ec64.pth",
-            source=_SAM_FILES + "sam_vit_b_01ec64.pth",
-            sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
-        ),
-    ),
-    _official(
-        "sam:vit-l",
-        "SAM, ViT-L",
-        "sam_vit_l.json",
-        weights=WeightFile(
-            name="sam_vit_l_0b3195.pth",
-            source=_SAM_FILES + "sam_vit_l_0b3195.pth",
-            sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
-        ),
-    ),
-    _official(
-        "sam:vit-h",
-        "SAM, ViT-H",
-        "sam_vit_h.json",
-        weights=WeightFile(
-            name="sam_vit_h_4b8939.pth",
-            source=_SAM_FILES + "sam_vit_h_4b8939.pth",
-            sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
-            size=2_564_550_879,
-        ),
-    ),
-)
-
-CHECKPOINTS: dict[str, Checkpoint] = {row.name: row for row in _ROWS}
-"""Our checkpoints by backend name."""

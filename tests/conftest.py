@@ -8,8 +8,11 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GROUNDED_RAM_OFFLINE"] = "1"
-os.environ["GROUNDED_RAM_CACHE"] = str(Path(tempfile.gettempdir()) / "grounded-ram-test-cache")
+os.environ["GROUNDED_RAM_HOME"] = str(Path(tempfile.gettempdir()) / "grounded-ram-test-cache")
 os.environ.pop("GROUNDED_RAM_PRESET", None)
+os.environ.pop("HF_HOME", None)
+os.environ.pop("HF_HUB_CACHE", None)
+os.environ.pop("HUGGINGFACE_HUB_CACHE", None)
 
 import pytest
 import torch

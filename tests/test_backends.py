@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from grounded_ram.annotation import Tags
 from grounded_ram.backends import Backend, check_boxes, check_masks, check_tags, no_boxes, no_masks
 from grounded_ram.errors import InputError, UnknownNameError
 from grounded_ram.presets import PRESETS
-from grounded_ram.registry import Stage
+from grounded_ram.registry import BUILTIN, Stage
+from grounded_ram.weights import CHECKPOINTS, Checkpoint, WeightFile
 from tests.truth_stages import Truth, detections, with_masks
 
 CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
@@ -84,6 +87,60 @@ def test_the_record_names_the_files() -> None:
     assert set(tiny["sha256"]) == {"weights", "config"}
     assert all(len(digest) == 64 for digest in tiny["sha256"].values())
     assert backend("tagger").record() == {"name": "tests.truth_stages.Truth"}
+
+
+def test_files_of_the_user_s_own_are_recorded(tmp_path: Path) -> None:
+    (tmp_path / "mine.pth").write_bytes(b"weights")
+    (tmp_path / "mine.txt").write_text("[PAD]")
+    files = {"detector": tmp_path / "mine.pth", "detector.vocab": tmp_path / "mine.txt"}
+    mine = Backend[object]("detector", "grounding-dino:swin-t", own_files=files, **CPU)
+    recorded = mine.record()["sha256"]
+    assert recorded["weights"] == hashlib.sha256(b"weights").hexdigest()
+    assert recorded["vocab"] == hashlib.sha256(b"[PAD]").hexdigest()
+    others = Backend[object]("segmenter", "sam:vit-b", own_files=files, **CPU)
+    assert others.record() == Backend[object]("segmenter", "sam:vit-b", **CPU).record()
+
+
+def test_files_for_nobody_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"x")
+    with pytest.raises(UnknownNameError, match="unknown stage 'detectr'; did you mean 'detector'"):
+        Backend("segmenter", "sam:vit-b", own_files={"detectr": tmp_path / "x"}, **CPU)
+    with pytest.raises(InputError, match="segmenter: files are for a backend given by name"):
+        Backend("segmenter", Truth(), own_files={"segmenter": tmp_path / "x"}, **CPU)
+    with pytest.raises(InputError, match="no file"):
+        Backend("segmenter", "sam:vit-b", own_files={"segmenter": tmp_path / "y"}, **CPU)
+
+
+def test_the_commit_of_a_repository_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROUNDED_RAM_HOME", str(tmp_path))
+    named: Backend[object] = Backend("segmenter", "sam:owner/repo@v1", **CPU)
+    assert named.record() == {"name": "sam:owner/repo@v1", "sha256": {}}
+    repo = tmp_path / "hub" / "models--owner--repo"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "v1").write_text("c0ffee")
+    (repo / "snapshots" / "c0ffee").mkdir(parents=True)
+    (repo / "snapshots" / "c0ffee" / "config.json").write_text("{}")
+    assert named.record() == {
+        "name": "sam:owner/repo@v1",
+        "sha256": {"config": hashlib.sha256(b"{}").hexdigest()},
+        "commit": {"config": "c0ffee"},
+    }
+
+
+def test_masks_that_a_detector_gave_are_kept() -> None:
+    found = detect([with_masks(BOXES, MASKS), no_boxes()])
+    assert found[0].mask.shape == (2, 40, 60)
+    assert found[0].data["mask_score"].tolist() == [np.float32(0.8)] * 2
+    assert found[1].mask is None
+    for bad, message in [
+        (replace(BOXES, mask=MASKS), "got ndarray"),
+        (with_masks(BOXES, MASKS[:, :8]), r"CompactMask \(2, 40, 60\), got CompactMask \(2, 8"),
+        (replace(with_masks(BOXES, MASKS), data=BOXES.data), "mask_score: expected 2 floats"),
+    ]:
+        with pytest.raises(InputError, match=f"detector 'tests.truth_stages.Truth': .*{message}"):
+            detect([bad, no_boxes()])
 
 
 def test_good_results_pass() -> None:
@@ -176,3 +233,39 @@ def test_a_name_is_checked_without_importing_its_adapter() -> None:
     finally:
         if before is not None:
             sys.modules[module] = before
+
+
+@pytest.fixture
+def both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two checkpoints of an adapter that detects and segments."""
+    monkeypatch.setitem(BUILTIN["detector"], "both", "tests.truth_stages:load_truth")
+    monkeypatch.setitem(BUILTIN["segmenter"], "both", "tests.truth_stages:load_truth")
+    file = WeightFile(name="one", source="package:tiny/sam.json")
+    for name in ("both:one", "both:two"):
+        row = Checkpoint(name=name, summary="", licence="", files={"weights": file})
+        monkeypatch.setitem(CHECKPOINTS, name, row)
+
+
+@pytest.mark.usefixtures("both")
+def test_one_backend_of_two_stages_is_one_object(tmp_path: Path) -> None:
+    detector: Backend[object] = Backend("detector", "both:one", **CPU)
+    same: Backend[object] = Backend("segmenter", "both:one", other=detector, **CPU)
+    assert same.get() is detector.get()
+    (tmp_path / "mine").touch()
+    own = {"segmenter": tmp_path / "mine"}
+    for unlike in (
+        Backend[object]("segmenter", "both:two", other=detector, **CPU),
+        Backend[object]("segmenter", "both:one", other=detector, own_files=own, **CPU),
+        Backend[object]("segmenter", "both:one", **CPU),
+        Backend[object]("segmenter", "both:one", other=backend("detector"), **CPU),
+    ):
+        assert isinstance(unlike.get(), Truth)
+        assert unlike.get() is not detector.get()
+
+
+@pytest.mark.usefixtures("both")
+def test_one_name_of_two_factories_is_two_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUILTIN["segmenter"], "both", "copy:copy")
+    detector: Backend[object] = Backend("detector", "both:one", **CPU)
+    other: Backend[object] = Backend("segmenter", "both:one", other=detector)
+    assert other.get() is not detector.get()

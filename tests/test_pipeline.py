@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,14 @@ import supervision as sv
 import torch
 
 from grounded_ram.annotation import Annotation, Tags
+from grounded_ram.downloads import ASSETS
 from grounded_ram.errors import InputError, UnknownNameError, WeightsError
 from grounded_ram.images import Image
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.presets import PRESETS
+from grounded_ram.registry import BUILTIN
 from grounded_ram.scenes.scene import Scene, make_scene
+from grounded_ram.weights import CHECKPOINTS, Checkpoint, WeightFile, load_state_dict
 from tests.truth_stages import Truth, detections, with_masks
 
 TINY = PRESETS["tiny"]
@@ -410,7 +414,7 @@ def test_tiny_says_how_it_was_made(found: list[Annotation], tiny: GroundedRAM) -
 
 def test_own_tags_never_load_a_tagger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The standard tagger is not here; the caller's tags do without it."""
-    monkeypatch.setenv("GROUNDED_RAM_CACHE", str(tmp_path))
+    monkeypatch.setenv("GROUNDED_RAM_HOME", str(tmp_path))
     model = GroundedRAM("tiny", tagger="ram:swin-l", device="cpu")
     assert model.annotate(SCENES[0], tags=["car"], color="rgb").tags.names == ("car",)
     with pytest.raises(WeightsError, match="ram:swin-l"):
@@ -420,12 +424,101 @@ def test_own_tags_never_load_a_tagger(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_absent_weights_are_named_with_what_to_type(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("GROUNDED_RAM_CACHE", str(tmp_path))
+    monkeypatch.setenv("GROUNDED_RAM_HOME", str(tmp_path))
     model = GroundedRAM("standard", device="cpu")
     with pytest.raises(WeightsError) as caught:
         model.annotate(SCENES[0], color="rgb")
     message = str(caught.value)
-    for part in ("ram_swin_large_14m.pth", "grounded-ram download ram:swin-l", 'preset="tiny"'):
+    everything = "grounded-ram download ram:swin-l grounding-dino:swin-t sam:vit-h"
+    for part in ("ram_swin_large_14m.pth", "groundingdino_swint_ogc", everything, 'preset="tiny"'):
         assert part in message
-    with pytest.raises(WeightsError, match="groundingdino_swint_ogc"):
+    with pytest.raises(WeightsError) as caught:
         model.annotate(SCENES[0], tags=["car"], color="rgb")
+    message = str(caught.value)  # the tagger was not asked
+    assert "`grounded-ram download grounding-dino:swin-t sam:vit-h`" in message
+    assert message.count("groundingdino_swint_ogc.pth (") == 1
+
+
+def test_weights_can_be_fetched_beforehand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GROUNDED_RAM_HOME", str(tmp_path))
+    GroundedRAM("tiny", device="cpu").fetch_weights()
+    model = GroundedRAM("tiny", tagger="ram:swin-l", segmenter="sam:vit-h", device="cpu")
+    with pytest.raises(WeightsError, match=r"ram_swin[^`]*`[^`]*`[^`]*sam_vit_h"):
+        model.fetch_weights()
+    with pytest.raises(WeightsError, match=r"'sam:vit-h' are not all here") as caught:
+        model.fetch_weights(tagger=False)
+    assert "ram_swin" not in str(caught.value)
+
+
+def test_weights_of_the_user_s_own_are_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny: GroundedRAM, found: list[Annotation]
+) -> None:
+    weights = load_state_dict(ASSETS / "tiny" / "sam.safetensors")
+    torch.save({"model": weights}, tmp_path / "mine.pth")
+    monkeypatch.chdir(tmp_path)
+    model = GroundedRAM(tiny.preset, weights={"segmenter": "mine.pth"}, device="cpu")
+    monkeypatch.chdir("/")
+    other = pickle.loads(pickle.dumps(model)).annotate(PHOTOS[0], color="rgb")
+    assert objects(other) == objects(found[0])
+    digest = hashlib.sha256((tmp_path / "mine.pth").read_bytes()).hexdigest()
+    assert other.run["segmenter"]["sha256"]["weights"] == digest
+    assert other.run["tagger"] == found[0].run["tagger"]
+
+
+# A detector that cuts masks too
+
+
+class Cutting(Fixed):
+    """Finds boxes with full masks, and as a segmenter leaves masks that are there."""
+
+    def detect(
+        self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
+    ) -> list[sv.Detections]:
+        found = super().detect(images, tags, threshold=threshold)
+        return [
+            with_masks(one, np.ones((len(one), *image.shape[:2]), bool), score=0.25)
+            for image, one in zip(images, found, strict=True)
+        ]
+
+    def segment(
+        self, images: Sequence[Image], found: Sequence[sv.Detections]
+    ) -> list[sv.Detections]:
+        assert all("mask_score" in one.data for one in found)
+        return list(found)
+
+
+ROWS = (("car", 0.5, (0, 0, 40, 40)), ("car", 0.8, (0, 0, 40, 30)), ("bus", 0.6, (50, 50, 60, 70)))
+
+
+def test_masks_of_a_detector_reach_the_end() -> None:
+    cutting = Cutting(*ROWS)
+    model, _ = true_model(detector=cutting, segmenter=cutting)
+    found = model.annotate(PAIR.image, tags=["bus", "car"])
+    assert found.detections.data["class_name"].tolist() == ["car", "bus"]
+    assert found.masks.shape == (2, *PAIR.image.shape[:2])
+    assert found.masks.to_dense().all()
+    columns = [found.detections.data[key].tolist() for key in ("tag_score", "mask_score")]
+    assert columns == [[1, 1], [0.25, 0.25]]
+    assert found.detections.data["box_score"].tolist() == [np.float32(0.8), np.float32(0.6)]
+
+
+def test_another_segmenter_cuts_them_anew() -> None:
+    model, _ = true_model(detector=Cutting(*ROWS), segmenter=Fixed())
+    found = model.annotate(PAIR.image, tags=["bus", "car"])
+    assert found.masks.area.tolist() == [1200, 200]
+    assert found.detections.data["mask_score"].tolist() == [np.float32(0.8)] * 2
+
+
+def test_a_backend_of_both_stages_is_loaded_and_fetched_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(BUILTIN["detector"], "both", "tests.truth_stages:load_truth")
+    monkeypatch.setitem(BUILTIN["segmenter"], "both", "tests.truth_stages:load_truth")
+    file = WeightFile(name="none", source="file:/nowhere/at/all")
+    row = Checkpoint(name="both:one", summary="", licence="", files={"weights": file})
+    monkeypatch.setitem(CHECKPOINTS, "both:one", row)
+    model = GroundedRAM("tiny", detector="both:one", segmenter="both:one", device="cpu")
+    assert model.segmenter is model.detector
+    with pytest.raises(WeightsError) as caught:
+        model.fetch_weights()
+    assert str(caught.value).count("nowhere") == 1

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from grounded_ram.errors import InputError, MissingDependencyError, UnknownNameError
-from grounded_ram.registry import BUILTIN, GROUPS, Stage, adapters, find_factory
+from grounded_ram.registry import (
+    BUILTIN,
+    EXPORTER_GROUP,
+    EXPORTERS,
+    GROUPS,
+    Stage,
+    adapters,
+    exporters,
+    find_exporter,
+    find_factory,
+)
 
 ADAPTERS = [(stage, name) for stage, table in BUILTIN.items() for name in table]
 
@@ -27,10 +37,16 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "[grounded_ram.detectors]\n"
         "spotter = grounded_ram_plug_in:make_spotter\n"
         "grounding-dino = grounded_ram_plug_in:make_impostor\n"
+        "[grounded_ram.exporters]\n"
+        "list = grounded_ram_plug_in:export_list\n"
+        "coco = grounded_ram_plug_in:make_impostor\n"
         "[grounded_ram.taggers]\n"
         "broken = grounded_ram_plug_in_that_is_not_there:make\n",
     )
-    code = "def make_spotter(checkpoint, *, device, dtype):\n    return 'a spotter'\n"
+    code = (
+        "def make_spotter(checkpoint, *, device, dtype):\n    return 'a spotter'\n"
+        "export_list = list\n"
+    )
     (tmp_path / "grounded_ram_plug_in.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
@@ -74,9 +90,25 @@ def test_one_broken_plug_in_stops_only_those_who_ask_for_it(plug_in: Path) -> No
         find_factory("tagger", "broken:any")
 
 
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_every_exporter_of_ours_resolves_to_something_callable(name: str) -> None:
+    assert callable(find_exporter(name))
+
+
+def test_a_plug_in_adds_a_format_and_replaces_none(plug_in: Path) -> None:
+    assert find_exporter("list") is list
+    assert exporters() == {**EXPORTERS, "list": "grounded_ram_plug_in:export_list"}
+
+
+def test_an_unknown_format_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown format 'cocoo'; did you mean 'coco'"):
+        find_exporter("cocoo")
+
+
 def test_groups_have_the_names_that_the_documentation_promises() -> None:
-    assert sorted(GROUPS.values()) == [
+    assert sorted([*GROUPS.values(), EXPORTER_GROUP]) == [
         "grounded_ram.detectors",
+        "grounded_ram.exporters",
         "grounded_ram.segmenters",
         "grounded_ram.taggers",
     ]

@@ -1,5 +1,6 @@
 import json
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,25 +8,23 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from grounded_ram.downloads import ASSETS, DIGESTS, WeightFile, find_whole
-from grounded_ram.errors import UnknownNameError, WeightsError
+from grounded_ram.downloads import ASSETS, DIGESTS, WeightFile
+from grounded_ram.errors import WeightsError
 from grounded_ram.weights import (
     CHECKPOINTS,
     Checkpoint,
     fetch,
-    find_checkpoint,
+    fetch_all,
     load_state_dict,
     missing,
-    relocate,
+    with_missing,
 )
-
-ROWS = pytest.mark.parametrize("row", CHECKPOINTS.values(), ids=lambda row: row.name)
-OFFICIAL = [row for row in CHECKPOINTS.values() if not row.name.endswith(":tiny")]
+from tests.file_host import Host, serve
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GROUNDED_RAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GROUNDED_RAM_HOME", str(tmp_path / "cache"))
 
 
 def local(folder: Path, **files: str) -> Checkpoint:
@@ -36,79 +35,11 @@ def local(folder: Path, **files: str) -> Checkpoint:
     return Checkpoint(name="ram:mine", summary="mine", licence="MIT", files=rows)
 
 
-@ROWS
-def test_every_row_has_weights_and_a_config(row: Checkpoint) -> None:
-    assert (
-        {"weights", "config"}
-        <= set(row.files)
-        <= {
-            "weights",
-            "config",
-            "vocab",
-            "tags",
-            "thresholds",
-        }
-    )
-    assert row.licence
-    assert row.summary
-
-
-@ROWS
-def test_every_download_has_a_digest(row: Checkpoint) -> None:
-    for file in row.files.values():
-        assert file.is_local or len(file.sha256 or "") == 64
-
-
-def test_no_two_files_share_a_name_in_the_cache() -> None:
-    files = {file for row in CHECKPOINTS.values() for file in row.files.values()}
-    assert len({file.name for file in files}) == len(files)
-
-
-@pytest.mark.parametrize("row", OFFICIAL, ids=lambda row: row.name)
-def test_the_configs_of_official_checkpoints_are_packaged(row: Checkpoint) -> None:
-    path = find_whole(row.files["config"])
-    assert path is not None
-    assert "model" in json.loads(path.read_text("utf-8"))
-
-
 @pytest.mark.parametrize("name", ["ram:tiny", "grounding-dino:tiny", "sam:tiny"])
 def test_the_tiny_checkpoints_are_whole_and_their_digests_are_listed(name: str) -> None:
     paths = fetch(CHECKPOINTS[name])
     digests = json.loads((ASSETS / "tiny" / DIGESTS).read_text("utf-8"))
     assert {path.name for path in paths.values()} <= set(digests)
-
-
-def test_the_facts_of_shared_text_files_hold(shared: Path) -> None:
-    row = CHECKPOINTS["ram:swin-l"]
-    vocab = CHECKPOINTS["grounding-dino:swin-t"].files["vocab"]
-    for file, path in [
-        (row.files["tags"], shared / "assets" / "ram_tag_list.txt"),
-        (row.files["thresholds"], shared / "assets" / "ram_tag_list_threshold.txt"),
-        (vocab, shared / "golden" / "bert-base-uncased-vocab.txt"),
-    ]:
-        here = WeightFile(name="x", source=f"file:{path}", sha256=file.sha256, size=file.size)
-        assert find_whole(here) == path
-
-
-def test_an_unknown_checkpoint_is_answered_with_what_is_near() -> None:
-    with pytest.raises(UnknownNameError, match=r"'sam:vit-g'; did you mean 'sam:vit-"):
-        find_checkpoint("sam:vit-g")
-
-
-def test_another_package_brings_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    metadata = tmp_path / "plug_in-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plug-in\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[grounded_ram.checkpoints]\nspotter:small = grounded_ram_row_of_another:ROW\n"
-    )
-    (tmp_path / "grounded_ram_row_of_another.py").write_text(
-        "from grounded_ram.weights import Checkpoint\n"
-        "ROW = Checkpoint(name='spotter:small', summary='s', licence='MIT', files={})\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    assert find_checkpoint("spotter:small").name == "spotter:small"
-    assert fetch(find_checkpoint("spotter:small")) == {}
 
 
 def test_what_is_missing_is_named_with_what_to_type() -> None:
@@ -122,7 +53,7 @@ def test_what_is_missing_is_named_with_what_to_type() -> None:
         fetch(row)
     message = str(caught.value)
     for part in (
-        "absent: ram_swin_large_14m.pth (5,625.6 MB",
+        "absent: ram_swin_large_14m.pth (5.6 GB, hf://",
         "absent: ram_tag_list.txt",
         "GROUNDED_RAM_OFFLINE",
         "`grounded-ram download ram:swin-l`",
@@ -131,15 +62,11 @@ def test_what_is_missing_is_named_with_what_to_type() -> None:
         assert part in message
 
 
-def test_a_failed_download_is_named_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GROUNDED_RAM_OFFLINE")
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    file = WeightFile(name="ram.pth", source="http://127.0.0.1:9/ram.pth", sha256="0" * 64)
-    row = Checkpoint(name="ram:far", summary="far", licence="MIT", files={"weights": file})
+def test_a_failed_download_is_named_with_what_to_type(host: Host) -> None:
     with pytest.raises(
-        WeightsError, match=r"could not be downloaded[^`]*`grounded-ram download ram:far"
+        WeightsError, match=r"could not be downloaded[^`]*404[^`]*`grounded-ram download ram:far"
     ):
-        fetch(row)
+        fetch(hosted(host, "far", weights="lost.pth"))
 
 
 def test_a_damaged_local_file_is_told_from_an_absent_one(tmp_path: Path) -> None:
@@ -150,20 +77,99 @@ def test_a_damaged_local_file_is_told_from_an_absent_one(tmp_path: Path) -> None
         fetch(replace(row, files=files))
     assert "absent: ram.safetensors" in str(caught.value)
     assert "damaged: ram.json" in str(caught.value)
-    assert "Reinstall" in str(caught.value)
+    assert "Name files that are there" in str(caught.value)
+
+
+def test_a_damaged_package_is_to_be_reinstalled() -> None:
+    row = Checkpoint(
+        name="ram:x",
+        summary="x",
+        licence="MIT",
+        files={"weights": WeightFile(name="x", source="package:tiny/not-there.safetensors")},
+    )
+    with pytest.raises(WeightsError, match="Reinstall the package"):
+        fetch(row)
+
+
+def hosted(host: Host, name: str, **files: str) -> Checkpoint:
+    """Make a checkpoint of a server's files, by role."""
+    rows = {
+        role: WeightFile(name=f"{name}-{file}", source=f"{host.address}/{file}")
+        for role, file in files.items()
+    }
+    return Checkpoint(
+        name=f"ram:{name}", summary=name, licence="Mine", files=rows, terms="no selling"
+    )
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    for name in ("GROUNDED_RAM_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serve(Host()) as host:
+        yield host
+
+
+def test_terms_are_said_before_the_first_byte_and_not_again(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[tuple[str, int]] = []
+    row = hosted(host, "a", weights="ram.pth")
+    fetch(row, on_progress=lambda *_: told.append((caplog.text, len(host.asked))))
+    assert "ram:a (Mine): no selling" in told[0][0]
+    caplog.clear()
+    assert list(fetch(row)) == ["weights"]
+    assert caplog.text == ""
+    assert len(host.asked) == 1
+
+
+def test_after_a_download_no_network_is_needed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(Host()) as gone:
+        row = hosted(gone, "a", weights="ram.pth")
+        paths = fetch(row)
+    assert fetch(row) == paths
+    monkeypatch.setenv("GROUNDED_RAM_OFFLINE", "1")
+    assert fetch(row) == paths
+
+
+def test_one_error_names_all_that_is_missing_of_several(host: Host) -> None:
+    rows = [
+        hosted(host, "a", weights="ram.pth"),
+        hosted(host, "b", weights="lost.pth", tags="ram.pth"),
+        hosted(host, "c", weights="ram.pth", tags="ram.pth"),
+        CHECKPOINTS["ram:tiny"],
+    ]
+    with pytest.raises(WeightsError) as caught:
+        fetch_all(rows)
+    message = str(caught.value)
+    assert missing(rows[0]) == []
+    assert "'ram:b' are not all here" in message
+    assert "absent: b-lost.pth" in message
+    assert "404" in message
+    assert "  ram:c: c-ram.pth" in message
+    assert message.endswith("`grounded-ram download ram:b ram:c`")
+
+
+def test_an_error_that_is_alone_stays_as_it_is() -> None:
+    error = WeightsError("damaged")
+    tiny = CHECKPOINTS["ram:tiny"]
+    assert with_missing(error, [tiny]) is error
+    assert with_missing(error, [CHECKPOINTS["sam:vit-h"], tiny]) is error
+
+
+def test_a_file_that_need_not_be_there_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    row = local(tmp_path, config="a.json")
+    lost = WeightFile(name="v", source="hf://owner/repo@main/vocab.txt", optional=True)
+    row = replace(row, files={**row.files, "vocab": lost})
+    assert missing(row) == []
+    assert fetch(row) == {"config": tmp_path / "a.json"}
 
 
 def test_fetch_gives_the_path_of_each_role(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{}")
     assert fetch(local(tmp_path, config="a.json")) == {"config": tmp_path / "a.json"}
-
-
-def test_relocate_moves_packaged_files_and_no_others(tmp_path: Path) -> None:
-    moved = relocate(CHECKPOINTS["grounding-dino:tiny"], tmp_path)
-    assert moved.files["vocab"].source == f"file:{tmp_path / 'vocab.txt'}"
-    assert moved.name == "grounding-dino:tiny"
-    official = CHECKPOINTS["grounding-dino:swin-t"]
-    assert relocate(official, tmp_path).files["weights"] == official.files["weights"]
 
 
 def test_safetensors_come_back_as_float32(tmp_path: Path) -> None:
@@ -206,16 +212,33 @@ class Harmful:
         return Path.write_text, (self.target, "harm")
 
 
-@pytest.mark.parametrize("inside_torch", [True, False])
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path, inside_torch: bool) -> None:
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path, zipped: bool) -> None:
     target, path = tmp_path / "harm.txt", tmp_path / "x.pth"
-    if inside_torch:
-        torch.save({"model": Harmful(target)}, path)
-    else:
-        path.write_bytes(pickle.dumps(Harmful(target), protocol=2))
-    with pytest.raises(WeightsError, match=r"x\.pth cannot be read"):
+    content = {"model": {"w": torch.ones(2)}, "extra": Harmful(target)}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(
+        WeightsError, match=r"x\.pth is refused: .* run code .*__builtin__\.getattr"
+    ):
         load_state_dict(path)
     assert not target.exists()
+    torch.load(path, weights_only=False)
+    assert target.read_text() == "harm"  # so it does harm where it is not refused
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_pickle_of_any_kind_that_would_run_code_is_refused(tmp_path: Path, protocol: int) -> None:
+    target, path = tmp_path / "harm.txt", tmp_path / "x.pth"
+    path.write_bytes(pickle.dumps(Harmful(target), protocol=protocol))
+    with pytest.raises(WeightsError, match=r"x\.pth is refused: .*(getattr|write_text)"):
+        load_state_dict(path)
+    assert not target.exists()
+
+
+def test_a_whole_network_is_told_from_damage(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match=r"is refused: .*torch\.nn\.modules\.linear\.Linear"):
+        load_state_dict(tmp_path / "x.pth")
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])

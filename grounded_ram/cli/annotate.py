@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -14,12 +15,15 @@ import typer
 
 from grounded_ram.cli import results, terminal
 from grounded_ram.cli.inputs import Failure, Inputs, collect
+from grounded_ram.cli.models import OwnWeights, own_weights
 from grounded_ram.cli.output import OutputFolder
 from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.presets import Preset, resolve_preset
+from grounded_ram.registry import find_exporter
 
 if TYPE_CHECKING:
     from grounded_ram.annotation import Annotation
+    from grounded_ram.export.exporter import Exporter
 
 MOST_LINES = 50
 """Pictures that the table shows; results.json has them all."""
@@ -98,9 +102,14 @@ def annotate(
     box_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Drop boxes scored at or below it.")
     ] = None,
+    formats: Annotated[
+        list[str],
+        typer.Option("--format", help="coco, or what a plug-in adds; may come several times."),
+    ] = ["coco"],  # noqa: B006
     masks: Annotated[
         Masks, typer.Option(help="Shapes in the COCO file: exact, or outlines.")
     ] = Masks.rle,
+    weights: OwnWeights = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")
@@ -109,7 +118,7 @@ def annotate(
         bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
     ] = False,
 ) -> None:
-    """Label pictures: tags, boxes, masks; write overlays and one COCO file.
+    """Label pictures: tags, boxes, masks; write overlays and one dataset file a format.
 
     Exit code 0: all done; 1: some inputs failed, the others are done; 2: wrong usage.
     """
@@ -119,8 +128,18 @@ def annotate(
     if not overwrite:
         folder.refuse_to_overwrite()
     inputs = collect(images, leave_out=output)
+    exporters = {name: find_exporter(name) for name in formats}
     with terminal.clean_stdout():
-        report = _run(row, inputs, folder, tags=asked, device=device, masks=masks)
+        report = _run(
+            row,
+            inputs,
+            folder,
+            tags=asked,
+            weights=own_weights(weights),
+            device=device,
+            exporters=exporters,
+            masks=masks,
+        )
     if as_json:
         terminal.show_json(report)
     else:
@@ -150,18 +169,23 @@ def _run(
     output: OutputFolder,
     *,
     tags: list[str] | None,
+    weights: Mapping[str, str],
     device: str,
+    exporters: Mapping[str, Exporter],
     masks: Masks,
 ) -> dict[str, Any]:
     """Annotate the inputs, write everything, and return the report."""
     from grounded_ram.pipeline import GroundedRAM
 
-    model = GroundedRAM(preset, device=device)  # it reads its weights on the first picture
+    model = GroundedRAM(preset, weights=weights, device=device)
     run = Run(partial(model.annotate, tags=tags), output, list(inputs.failures))
     if inputs.names:
         terminal.caution(preset)
-        _annotate_into_coco(run, inputs, masks)
-    written = {"coco": str(output.coco), "results": str(output.results)} if run.pictures else {}
+        with terminal.downloading() as on_progress:
+            model.fetch_weights(tagger=tags is None, on_progress=on_progress)
+        _annotate_into(exporters.values(), run, inputs, masks)
+    written = {"coco": str(output.coco)} if run.pictures and "coco" in exporters else {}
+    written |= {"results": str(output.results)} if run.pictures else {}
     report = {
         "preset": preset.name,
         "images": run.pictures,
@@ -175,16 +199,21 @@ def _run(
     return report
 
 
-def _annotate_into_coco(run: Run, inputs: Inputs, masks: Masks) -> None:
-    """Annotate picture by picture while the COCO file is written; write none of no pictures."""
-    from grounded_ram.export.coco import write_coco
-
+def _annotate_into(exporters: Iterable[Exporter], run: Run, inputs: Inputs, masks: Masks) -> None:
+    """Annotate picture by picture while the datasets are written; write none of no pictures."""
     names = inputs.names.items()
     annotations = run.annotate(terminal.progress(names, len(names), "annotating"))
     first = next(annotations, None)
-    if first is not None:
-        everything = chain([first], annotations)
-        write_coco(everything, run.output.coco, masks=masks.value, root=inputs.root)
+    if first is None:
+        return
+    with ExitStack() as stack:
+        adds = [
+            stack.enter_context(exporter(run.output.folder, root=inputs.root, masks=masks.value))
+            for exporter in exporters
+        ]
+        for annotation in chain([first], annotations):
+            for add in adds:
+                add(annotation)
 
 
 def _show(report: dict[str, Any]) -> None:
@@ -202,6 +231,7 @@ def _show(report: dict[str, Any]) -> None:
     objects = sum(len(picture["objects"]) for picture in pictures)
     terminal.show(f"pictures: {len(pictures)}, objects: {objects}, failed: {len(report['failed'])}")
     if pictures:
-        terminal.show(f"overlays: {Path(report['coco']).parent / 'overlays'}")
-        terminal.show(f"COCO: {report['coco']}")
+        terminal.show(f"overlays: {Path(report['results']).parent / 'overlays'}")
+        if "coco" in report:
+            terminal.show(f"COCO: {report['coco']}")
         terminal.show(f"tags, scores, failures: {report['results']}")

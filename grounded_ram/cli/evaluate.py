@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from grounded_ram.cli import terminal
+from grounded_ram.cli.models import OwnWeights, own_weights
 
 
 def evaluate(
@@ -16,6 +17,7 @@ def evaluate(
     preset: Annotated[
         str, typer.Option(help="The preset; only the tiny one was trained on such scenes.")
     ] = "tiny",
+    weights: OwnWeights = None,
     device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", "cuda:1", "mps".')] = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
@@ -31,7 +33,10 @@ def evaluate(
 
         seeds = range(FIRST_SEED, FIRST_SEED + scenes)
         watched = terminal.progress(seeds, len(seeds), "evaluating")
-        rows = evaluate_picture_book(GroundedRAM(preset, device=device), watched)
+        model = GroundedRAM(preset, weights=own_weights(weights), device=device)
+        with terminal.downloading() as on_progress:
+            model.fetch_weights(on_progress=on_progress)
+        rows = evaluate_picture_book(model, watched)
     if as_json:
         terminal.show_json({"preset": preset, "scenes": scenes, "rows": [asdict(r) for r in rows]})
         return

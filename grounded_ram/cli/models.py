@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
+from grounded_ram.cache import known_sha256
 from grounded_ram.cli import terminal
-from grounded_ram.downloads import locate
+from grounded_ram.disk import size_text
+from grounded_ram.downloads import WeightFile, find_whole, locate
+from grounded_ram.errors import InputError
 from grounded_ram.presets import PRESETS, Preset, resolve_preset
-from grounded_ram.weights import CHECKPOINTS, Checkpoint, missing
+from grounded_ram.weights import CHECKPOINTS, Checkpoint, find_checkpoint, missing
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
+]
+Names = Annotated[list[str] | None, typer.Argument(metavar="PRESET|CHECKPOINT", show_default=False)]
+
+OwnWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weights",
+        metavar="STAGE=PATH",
+        help="Use this file as the weights of the tagger, detector or segmenter; STAGE.ROLE=PATH "
+        "replaces another of its files. May come several times.",
+        show_default=False,
+    ),
+]
+
+models = typer.Typer(invoke_without_command=True)
 
 
-def models(
-    *,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
-    ] = False,
-) -> None:
+@models.callback()
+def show(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List presets and checkpoints: size, licence, and whether they are here."""
+    if context.invoked_subcommand is not None:
+        return
     checkpoints = [describe_checkpoint(row) for row in CHECKPOINTS.values()]
     here = {row["name"] for row in checkpoints if row["here"]}
     presets = [_describe_preset(row, here) for row in PRESETS.values()]
@@ -26,7 +46,7 @@ def models(
         terminal.show_json({"presets": presets, "checkpoints": checkpoints})
         return
     terminal.show_table(
-        ("preset", "here", "tagger", "detector", "segmenter", "for"),
+        ("preset", "here", "tagger", "detector", "segmenter", "licence", "for"),
         (
             (
                 row["name"] + (" (default)" if row["default"] else ""),
@@ -34,6 +54,7 @@ def models(
                 row["tagger"],
                 row["detector"],
                 row["segmenter"],
+                row["licence"],
                 row["summary"],
             )
             for row in presets
@@ -42,39 +63,102 @@ def models(
     terminal.show_table(
         ("checkpoint", "here", "size", "licence", "what it is"),
         (
-            (row["name"], _yes(row["here"]), size_text(row), row["licence"], row["summary"])
+            (row["name"], _yes(row["here"]), _size(row), row["licence"], row["summary"])
             for row in checkpoints
         ),
     )
     terminal.show("Get one with `grounded-ram download NAME`.")
 
 
+@models.command()
+def verify(names: Names = None, *, as_json: AsJson = False) -> None:
+    """Read the files that are here once more and compare their SHA-256; nothing named means all.
+
+    Exit code 0: what is here is whole; 1: some file is damaged; 2: wrong usage.
+    """
+    checkpoints = find_checkpoints(names) if names else list(CHECKPOINTS.values())
+    rows = [
+        {"checkpoint": checkpoint.name, "role": role, "name": file.name, **_state(file)}
+        for checkpoint in checkpoints
+        for role, file in checkpoint.files.items()
+    ]
+    damaged = list(dict.fromkeys(r["checkpoint"] for r in rows if r["state"] == "damaged"))
+    if as_json:
+        terminal.show_json({"files": rows})
+    else:
+        columns = ("checkpoint", "name", "state", "path")
+        cells = ([row[column] or "" for column in columns] for row in rows)
+        terminal.show_table(("checkpoint", "file", "state", "lies in"), cells)
+    if damaged:
+        terminal.say(f"damaged; get them anew: grounded-ram download {' '.join(damaged)}")
+        raise typer.Exit(1)
+
+
+def own_weights(given: Sequence[str] | None) -> dict[str, str]:
+    """Take apart what ``--weights`` was given: paths by stage, or by "stage.role".
+
+    Raises:
+        InputError: one is not of the form STAGE=PATH.
+    """
+    paths = {}
+    for text in given or ():
+        stage, equals, path = text.partition("=")
+        if not (stage and equals and path):
+            raise InputError(f"--weights expects STAGE=PATH, as in tagger=ram.pth; got {text!r}")
+        paths[stage] = path
+    return paths
+
+
+def find_checkpoints(names: Sequence[str]) -> list[Checkpoint]:
+    """Return the checkpoints that names stand for, each once: a colon marks a checkpoint's name."""
+    backends: dict[str, None] = {}
+    for name in names:
+        if ":" in name:
+            backends[name] = None
+        else:
+            preset = resolve_preset(name)
+            backends |= dict.fromkeys((preset.tagger, preset.detector, preset.segmenter))
+    return [find_checkpoint(name) for name in backends]
+
+
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return what is known about a checkpoint; ``size_bytes`` is None where that is not known."""
-    lost = {file.name for file in missing(checkpoint)}
-    files = []
-    for role, file in checkpoint.files.items():
-        path = locate(file)
-        size = file.size if path is None else path.stat().st_size
-        facts = {"role": role, "name": file.name, "source": file.source, "size_bytes": size}
-        files.append({**facts, "here": file.name not in lost})
+    files = [{"role": role, **_describe(file)} for role, file in checkpoint.files.items()]
     sizes = [file["size_bytes"] for file in files]
     return {
         "name": checkpoint.name,
         "summary": checkpoint.summary,
         "licence": checkpoint.licence,
+        "terms": checkpoint.terms,
         "size_bytes": None if None in sizes else sum(sizes),
-        "here": not lost,
+        "here": not missing(checkpoint),
         "files": files,
     }
 
 
-def size_text(row: dict[str, Any]) -> str:
-    """Write the size of a described checkpoint for people."""
-    size = row["size_bytes"]
-    if size is None:
-        return "unknown"
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+def _describe(file: WeightFile) -> dict[str, Any]:
+    whole, path = find_whole(file), locate(file)
+    return {
+        "name": file.name,
+        "sources": list(file.sources),
+        "sha256": file.sha256,
+        "size_bytes": file.size if path is None else path.stat().st_size,
+        "here": whole is not None,
+        "path": None if whole is None else str(whole),
+    }
+
+
+def _state(file: WeightFile) -> dict[str, Any]:
+    """Tell whether a file is whole by reading it, and where it lies."""
+    whole, path = find_whole(file, reread=True), locate(file)
+    found = whole or path
+    state = "whole" if whole else "damaged" if path else "absent"
+    return {
+        "state": state,
+        "path": None if found is None else str(found),
+        "sha256": None if found is None else known_sha256(found),
+        "expected_sha256": file.sha256,
+    }
 
 
 def _describe_preset(preset: Preset, here: set[str]) -> dict[str, Any]:
@@ -89,6 +173,10 @@ def _describe_preset(preset: Preset, here: set[str]) -> dict[str, Any]:
         "here": all(name in here for name in backends),
         "default": preset == resolve_preset(),
     }
+
+
+def _size(row: dict[str, Any]) -> str:
+    return "unknown" if row["size_bytes"] is None else size_text(row["size_bytes"])
 
 
 def _yes(here: bool) -> str:

@@ -14,7 +14,9 @@ from grounded_ram.cli import terminal
 from grounded_ram.errors import GroundedRAMError, InputError, UnknownNameError
 
 COMMANDS = ("annotate", "demo", "download", "models", "evaluate", "train_tiny")
-"""The sub-commands in the order of ``--help``: each the function of that name in its own file."""
+"""The sub-commands in the order of ``--help``: each the function, or the group of further
+sub-commands, of that name in its own file.
+"""
 
 USAGE, FAILURE = 2, 1
 """Exit codes of errors: something that was typed, and anything else."""
@@ -65,7 +67,11 @@ def root(
 
 
 for _name in COMMANDS:
-    app.command()(getattr(import_module(f"{__package__}.{_name}"), _name))
+    _command = getattr(import_module(f"{__package__}.{_name}"), _name)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command()(_command)
 
 
 def main() -> int:

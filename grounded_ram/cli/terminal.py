@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from rich.measure import Measurement
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+    track,
+)
+from rich.table import Column, Table
 from rich.text import Text
 
+from grounded_ram.downloads import OnProgress, WeightFile
 from grounded_ram.presets import Preset
+
+_NO_LIMIT = 100_000  # columns
 
 Item = TypeVar("Item")
 
@@ -38,11 +51,19 @@ def caution(preset: Preset) -> None:
 
 
 def show_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Print a table; cells are plain text, whatever brackets they hold."""
-    table = Table(*headings)
+    """Print a table; cells are plain text, whatever brackets they hold.
+
+    On a terminal long cells are folded; anywhere else a row is one line, however long.
+    """
+    table = Table(*(Column(heading, overflow="fold") for heading in headings))
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    _out.print(table)
+    console = _out
+    if not _out.is_terminal:
+        boundless = Console(width=_NO_LIMIT)
+        width = Measurement.get(boundless, boundless.options, table).maximum
+        console = Console(highlight=False, width=width)
+    console.print(table)
 
 
 def show_json(value: Any) -> None:
@@ -53,6 +74,62 @@ def show_json(value: Any) -> None:
 def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     """Pass items on and draw how many are done; draw nothing where nobody watches."""
     yield from track(items, what, total=total, console=_err, disable=not _err.is_terminal)
+
+
+@contextmanager
+def downloading() -> Iterator[OnProgress | None]:
+    """Say as notes what the package warns of meanwhile, and yield what draws bars of downloads.
+
+    Where nobody watches, nothing is drawn, and None is yielded.
+    """
+    notes = _Notes()
+    logger = logging.getLogger("grounded_ram")
+    logger.addHandler(notes)
+    bar = _Bar()
+    try:
+        yield bar.draw if _err.is_terminal else None
+    finally:
+        bar.stop()
+        logger.removeHandler(notes)
+
+
+class _Notes(logging.Handler):
+    """Says warnings in plain words."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"note: {record.getMessage()}")
+
+
+class _Bar:
+    """One bar at a time, and none between two files: the hub draws its own."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._bar: Progress | None = None
+
+    def draw(self, file: WeightFile, done: int, total: int | None) -> None:
+        """Draw how much of a file is here."""
+        if self._bar is None or self._name != file.name:
+            self.stop()
+            columns = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), *columns, console=_err
+            )
+            self._bar.add_task(file.name, total=total)
+            self._name = file.name
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+        if done == total:
+            self.stop()
+
+    def stop(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
 
 @contextmanager

@@ -1,13 +1,24 @@
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from grounded_ram.cli.models import describe_checkpoint, size_text
+from grounded_ram import cache
+from grounded_ram.cli.models import describe_checkpoint, own_weights
 from grounded_ram.cli.root import app
 from grounded_ram.downloads import WeightFile
+from grounded_ram.errors import InputError
 from grounded_ram.presets import PRESETS
 from grounded_ram.weights import CHECKPOINTS, Checkpoint
+
+NAME = "ram_tag_list.txt"  # a small file among the downloads
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GROUNDED_RAM_HOME", str(tmp_path))
+    return tmp_path
 
 
 def test_json_lists_every_preset_and_checkpoint() -> None:
@@ -24,18 +35,34 @@ def test_json_lists_every_preset_and_checkpoint() -> None:
     assert [name for name, row in presets.items() if row["default"]] == ["standard"]
 
 
+def test_json_tells_all_that_a_row_tells_of_a_file() -> None:
+    file = CHECKPOINTS["ram:swin-l"].files["weights"]
+    row = describe_checkpoint(CHECKPOINTS["ram:swin-l"])["files"][0]
+    assert row == {
+        "role": "weights",
+        "name": file.name,
+        "sources": [file.source, *file.mirrors],
+        "sha256": file.sha256,
+        "size_bytes": file.size,
+        "here": False,
+        "path": None,
+    }
+    assert len(row["sources"]) == 3
+
+
 def test_the_environment_s_preset_is_shown_as_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROUNDED_RAM_PRESET", "best")
     listed = json.loads(CliRunner().invoke(app, ["models", "--json"]).stdout)
     assert [row["name"] for row in listed["presets"] if row["default"]] == ["best"]
 
 
-def test_the_table_names_them_for_people() -> None:
-    done = CliRunner().invoke(app, ["models"], env={"COLUMNS": "200"})
+def test_in_a_pipe_nothing_is_cut_and_each_row_is_one_line() -> None:
+    done = CliRunner().invoke(app, ["models"], env={"COLUMNS": "40"})
     assert done.exit_code == 0
-    for name in [*PRESETS, *CHECKPOINTS]:
-        assert name in done.stdout
-    assert "Apache-2.0" in done.stdout
+    lines = done.stdout.splitlines()
+    for row in [*PRESETS.values(), *CHECKPOINTS.values()]:
+        assert any(row.name in line and row.summary in line for line in lines), row.name
+    assert "\N{HORIZONTAL ELLIPSIS}" not in done.stdout
 
 
 def test_a_size_that_is_not_known_is_not_made_up() -> None:
@@ -45,9 +72,67 @@ def test_a_size_that_is_not_known_is_not_made_up() -> None:
     )
     assert row["size_bytes"] is None
     assert not row["here"]
-    assert size_text(row) == "unknown"
 
 
-@pytest.mark.parametrize(("size", "text"), [(8_900_000, "8.9 MB"), (2_564_550_879, "2.6 GB")])
-def test_sizes_are_written_for_people(size: int, text: str) -> None:
-    assert size_text({"size_bytes": size}) == text
+def test_verify_finds_what_is_whole_damaged_and_absent(home: Path, shared: Path) -> None:
+    whole = (shared / "assets" / NAME).read_bytes()
+    (home / NAME).write_bytes(whole)
+    (home / "ram_tag_list_threshold.txt").write_bytes(b"damaged")
+    done = CliRunner().invoke(app, ["models", "verify", "ram:swin-l", "--json"])
+    assert done.exit_code == 1
+    files = {row["role"]: row for row in json.loads(done.stdout)["files"]}
+    states = {role: row["state"] for role, row in files.items()}
+    assert states == {
+        "weights": "absent",
+        "tags": "whole",
+        "thresholds": "damaged",
+        "config": "whole",
+    }
+    assert files["tags"]["path"] == str(home / NAME)
+    assert files["tags"]["sha256"] == files["tags"]["expected_sha256"]
+    assert files["thresholds"]["sha256"] != files["thresholds"]["expected_sha256"]
+    assert "grounded-ram download ram:swin-l" in done.stderr
+
+
+def test_verify_believes_no_note(home: Path) -> None:
+    file = CHECKPOINTS["ram:swin-l"].files["tags"]
+    (home / NAME).write_bytes(bytes(file.size or 0))
+    assert file.sha256 is not None
+    cache.note_sha256(home / NAME, file.sha256)
+    assert describe_checkpoint(CHECKPOINTS["ram:swin-l"])["files"][1]["here"]
+    done = CliRunner().invoke(app, ["models", "verify", "ram:swin-l"])
+    assert done.exit_code == 1
+    (line,) = [line for line in done.stdout.splitlines() if f" {NAME} " in line]
+    assert "damaged" in line
+    assert str(home / NAME) in line
+    assert not describe_checkpoint(CHECKPOINTS["ram:swin-l"])["files"][1]["here"]
+
+
+def test_verify_takes_presets_and_means_all_where_none_is_named(home: Path) -> None:
+    done = CliRunner().invoke(app, ["models", "verify", "tiny", "--json"])
+    assert done.exit_code == 0
+    assert {row["state"] for row in json.loads(done.stdout)["files"]} == {"whole"}
+    every = CliRunner().invoke(app, ["models", "verify", "--json"])
+    assert every.exit_code == 0  # absent is not damaged
+    named = {row["checkpoint"] for row in json.loads(every.stdout)["files"]}
+    assert named == set(CHECKPOINTS)
+
+
+def test_verify_of_an_unknown_name_is_wrong_usage() -> None:
+    done = CliRunner().invoke(app, ["models", "verify", "tini"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "'tini'" in done.stderr
+
+
+def test_files_of_the_user_s_own_are_named_by_stage() -> None:
+    assert own_weights(None) == {}
+    assert own_weights(["tagger=a=b.pth", "detector.vocab=v.txt"]) == {
+        "tagger": "a=b.pth",
+        "detector.vocab": "v.txt",
+    }
+
+
+@pytest.mark.parametrize("text", ["ram.pth", "tagger=", "=ram.pth"])
+def test_a_file_for_no_stage_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="STAGE=PATH"):
+        own_weights([text])
