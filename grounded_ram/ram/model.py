@@ -63,31 +63,27 @@ class RAMConfig(SwinConfig):
         )
 
 
-class RAM(nn.Module):
-    """Recognize Anything: one logit for each tag, with the official key names.
+class TextQueryNetwork(nn.Module):
+    """What RAM and RAM++ share: text embeddings of tags become queries, which look at the image.
 
-    ``label_embed`` starts as random codes, one a tag; a checkpoint brings text embeddings.
+    Args:
+        config: the sizes.
+        label_rows: text embeddings of the checkpoint's own tags. They start as random codes.
     """
 
-    def __init__(self, config: RAMConfig) -> None:
+    def __init__(self, config: RAMConfig, label_rows: int) -> None:
         super().__init__()
         self.config = config
         self.visual_encoder = SwinEncoder(config)
         self.image_proj = nn.Linear(config.out_dim, config.image_proj_dim)
-        self.label_embed = nn.Parameter(torch.randn(config.num_tags, config.label_dim))
+        self.label_embed = nn.Parameter(torch.randn(label_rows, config.label_dim))
         self.wordvec_proj = nn.Linear(config.label_dim, config.head_width)
         self.tagging_head = TagDecoder(config.head_sizes())
         self.fc = nn.Linear(config.head_width, 1)
 
-    def label_queries(self, label_embed: Tensor | None = None) -> Tensor:
-        """Return the (L, head_width) queries, which no image changes.
-
-        Args:
-            label_embed: (L, label_dim) embeddings of tags of the caller's choice; None means the
-                checkpoint's own tags.
-        """
-        embed = self.label_embed if label_embed is None else label_embed
-        return functional.relu(self.wordvec_proj(embed))
+    def label_queries(self, label_embed: Tensor) -> Tensor:
+        """Return the (..., L, head_width) queries of (..., L, label_dim) embeddings of tags."""
+        return functional.relu(self.wordvec_proj(label_embed))
 
     def image_tokens(self, tokens: Tensor) -> Tensor:
         """Project the encoder's (B, 1 + N, C) tokens to (B, 1 + N, image_proj_dim)."""
@@ -99,11 +95,28 @@ class RAM(nn.Module):
 
         Args:
             image_tokens: (B, 1 + N, image_proj_dim), as ``image_tokens`` returned them.
-            queries: (L, head_width), as ``label_queries`` returned them.
+            queries: (L, head_width) for all images or (B, L, head_width), as ``label_queries``
+                returned them.
         """
         batch = queries.expand(len(image_tokens), -1, -1)
         logits: Tensor = self.fc(self.tagging_head(batch, image_tokens))
         return logits.squeeze(-1)
+
+
+class RAM(TextQueryNetwork):
+    """Recognize Anything: one logit for each tag, with the official key names."""
+
+    def __init__(self, config: RAMConfig) -> None:
+        super().__init__(config, label_rows=config.num_tags)
+
+    def label_queries(self, label_embed: Tensor | None = None) -> Tensor:
+        """Return the (L, head_width) queries, which no image changes.
+
+        Args:
+            label_embed: (L, label_dim) embeddings of tags of the caller's choice; None means the
+                checkpoint's own tags.
+        """
+        return super().label_queries(self.label_embed if label_embed is None else label_embed)
 
     def forward(self, images: Tensor, queries: Tensor | None = None) -> Tensor:
         """Return (B, L) logits for (B, 3, S, S) normalised images.
@@ -118,14 +131,20 @@ class RAM(nn.Module):
         return self.decode(self.image_tokens(tokens), queries)
 
 
-def tagging_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Pick from an official checkpoint what ``RAM`` reads, under the names it has here.
+def tagging_weights(
+    state: Mapping[str, Tensor], unread: tuple[str, ...] = UNREAD_PREFIXES
+) -> dict[str, Tensor]:
+    """Pick from an official checkpoint what a network reads, under the names it has here.
 
     Every other key is kept as it is, so that loading fails on it.
+
+    Args:
+        state: the tensors of the checkpoint.
+        unread: starts of the keys that this network has no use for.
     """
     return {
         # Older official files call the tagging head by another name.
         key.replace("vision_multi", "tagging_head"): value
         for key, value in state.items()
-        if not key.startswith(UNREAD_PREFIXES) and not key.endswith(DERIVED_SUFFIXES)
+        if not key.startswith(unread) and not key.endswith(DERIVED_SUFFIXES)
     }

@@ -7,6 +7,7 @@ The attribute names spell the official keys: ``encoder.layer.I.crossattention.se
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,6 +40,13 @@ class HeadSizes:
             raise InputError(f"{self.width} channels cannot be split over {self.heads} heads")
 
 
+class KeysValues(NamedTuple):
+    """What T tokens answer with when they are attended to: (B, heads, T, width / heads) each."""
+
+    keys: Tensor
+    values: Tensor
+
+
 class AttentionProjections(nn.Module):
     """Multi-head attention up to, and without, the output projection."""
 
@@ -52,10 +60,25 @@ class AttentionProjections(nn.Module):
 
     def forward(self, queries: Tensor, memory: Tensor) -> Tensor:
         """Return (B, L, width) for queries (B, L, width) and memory (B, T, memory_dim)."""
+        return self.attend(queries, self.read(memory))
+
+    def read(self, memory: Tensor) -> KeysValues:
+        """Return the keys and values of memory (B, T, memory_dim), to compute them once."""
+        return KeysValues(self._split(self.key(memory)), self._split(self.value(memory)))
+
+    def attend(self, queries: Tensor, memory: KeysValues, sees: Tensor | None = None) -> Tensor:
+        """Return (B, L, width) for queries (B, L, width).
+
+        Args:
+            queries: (B, L, width).
+            memory: keys and values of T tokens, as ``read`` returned them.
+            sees: bool that broadcasts to (B, heads, L, T), True where a query may attend.
+        """
         attended = functional.scaled_dot_product_attention(
             self._split(self.query(queries)),
-            self._split(self.key(memory)),
-            self._split(self.value(memory)),
+            memory.keys,
+            memory.values,
+            attn_mask=sees,
             dropout_p=self.dropout if self.training else 0.0,
         )
         return attended.transpose(1, 2).flatten(2)
@@ -91,7 +114,11 @@ class CrossAttention(nn.Module):
 
     def forward(self, queries: Tensor, memory: Tensor) -> Tensor:
         """Return (B, L, width) for queries (B, L, width) and memory (B, T, memory_dim)."""
-        out: Tensor = self.output(self.self(queries, memory), queries)
+        return self.look(queries, self.self.read(memory))
+
+    def look(self, queries: Tensor, memory: KeysValues) -> Tensor:
+        """Return (B, L, width) for queries (B, L, width) and a memory that was read before."""
+        out: Tensor = self.output(self.self.attend(queries, memory), queries)
         return out
 
 
@@ -144,6 +171,11 @@ class TagDecoder(nn.Module):
         super().__init__()
         self.encoder = TagDecoderLayers(sizes)
         self.apply(_init_linear)
+
+    @property
+    def layers(self) -> list[TagDecoderLayer]:
+        """The layers, the first one first."""
+        return cast("list[TagDecoderLayer]", list(self.encoder.layer))
 
     def forward(self, queries: Tensor, memory: Tensor) -> Tensor:
         """Return (B, L, width) for queries (B, L, width) and image tokens (B, T, memory_dim)."""

@@ -3,114 +3,72 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image as PILImage
-from torch import Tensor
+from torch import Tensor, nn
 
 from grounded_ram.annotation import Tags
-from grounded_ram.errors import InputError, UnknownNameError, WeightsError
-from grounded_ram.ram.model import RAM, RAMConfig, tagging_weights
-from grounded_ram.weights import Checkpoint, fetch, load_state_dict
+from grounded_ram.errors import InputError, WeightsError
+from grounded_ram.ram.label_queries import CLIPLabels
+from grounded_ram.ram.model import RAM, UNREAD_PREFIXES, RAMConfig, tagging_weights
+from grounded_ram.tagging.table import TagTable, check_threshold
+from grounded_ram.vocabulary.translations import read_translations
+from grounded_ram.weights import Checkpoint, fetch, find_checkpoint, load_state_dict
 
 if TYPE_CHECKING:
     from grounded_ram.images import Image
 
-UNJUDGED = "unjudged"
-"""The kind of a tag whose list says no kinds."""
+__all__ = [
+    "OPEN_SET_THRESHOLD",
+    "RAMTagger",
+    "TableTagger",
+    "TagTable",
+    "chinese_names",
+    "fitting_labels",
+    "load_ram",
+    "load_weights",
+    "prepare",
+    "read_network",
+    "read_ram",
+]
+
+OPEN_SET_THRESHOLD = 0.5
+"""Threshold of words that are no tags of the checkpoint, as the official code has it: such words
+score lower than the tags that the network was trained on."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-
-@dataclass(frozen=True, eq=False)
-class TagTable:
-    """The tags that a tagger asks for, one row a query.
-
-    Args:
-        names: L tag names; a name may come twice, and its better row counts.
-        kinds: L kinds.
-        thresholds: (L,) float32; a tag is seen if its score is strictly above: 1 switches it off.
-
-    Raises:
-        InputError: the three do not have the same length.
-    """
-
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    thresholds: NDArray[np.float32]
-
-    def __post_init__(self) -> None:
-        n = len(self.names)
-        if len(self.kinds) != n or self.thresholds.shape != (n,):
-            raise InputError(
-                f"expected {n} kinds and thresholds for {n} tags, got {len(self.kinds)} kinds "
-                f"and thresholds of shape {self.thresholds.shape}"
-            )
-
-    @classmethod
-    def of(
-        cls, names: Sequence[str], thresholds: Sequence[float], kind: str = UNJUDGED
-    ) -> TagTable:
-        """Make a table whose tags are all of one kind."""
-        return cls(tuple(names), (kind,) * len(names), np.asarray(thresholds, np.float32))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def take(self, rows: Sequence[int]) -> TagTable:
-        """Return the given rows, in the order given."""
-        return TagTable(
-            tuple(self.names[i] for i in rows),
-            tuple(self.kinds[i] for i in rows),
-            self.thresholds[list(rows)],
-        )
-
-    def above(self, scores: NDArray[np.float32], threshold: float | None) -> Tags:
-        """Return the tags scored strictly above their threshold, best first.
-
-        Args:
-            scores: (L,) in [0, 1]; equal scores stay in the order of the table.
-            threshold: one for all tags; None means each tag's own.
-        """
-        limits = self.thresholds if threshold is None else np.float32(threshold)
-        best_first = np.argsort(-scores, kind="stable")
-        rows: dict[str, int] = {}
-        for i in best_first[(scores > limits)[best_first]]:
-            rows.setdefault(self.names[i], int(i))
-        kept = list(rows.values())
-        return Tags(tuple(rows), scores[kept], tuple(self.kinds[i] for i in kept))
+ConfigT = TypeVar("ConfigT", bound=RAMConfig)
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
-class RAMTagger:
-    """A tagger over a ``RAM`` network.
+class TableTagger(ABC):
+    """A tagger over any network of the family: each row of a table is scored in each image.
 
     Args:
         network: moved to ``device`` and set to evaluation.
         table: the tags asked for.
-        queries: (L, head_width) label queries, one a row of the table, as ``network.label_queries``
-            makes them of any text embeddings; None means the checkpoint's own.
+        image_size: height and width, in pixels, of the pictures that the network takes.
         device: where the network runs.
         dtype: float32, or a shorter type to run under autocast.
         batch_size: images in one run of the network. With more than 1, the last digits of a score
             can depend on the images beside it.
-
-    Raises:
-        InputError: there is not one query for each tag.
     """
 
     def __init__(
         self,
-        network: RAM,
+        network: nn.Module,
         table: TagTable,
         *,
-        queries: Tensor | None = None,
+        image_size: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         batch_size: int = 1,
@@ -118,13 +76,18 @@ class RAMTagger:
         self.device = torch.device(device)
         self.dtype = dtype
         self.batch_size = batch_size
-        self.network = network.to(self.device).eval()
         self.table = table
-        with torch.inference_mode():
-            asked = network.label_queries() if queries is None else queries.to(self.device)
-        if len(asked) != len(table):
-            raise InputError(f"expected a query for each of {len(table)} tags, got {len(asked)}")
-        self.queries = asked
+        self.image_size = image_size
+        network.to(self.device).eval()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keywords with which another tagger runs as this one does."""
+        return {"device": self.device, "dtype": self.dtype, "batch_size": self.batch_size}
+
+    @abstractmethod
+    def logits(self, batch: Tensor) -> Tensor:
+        """Return the (B, L) logits of the table's tags for (B, 3, S, S) prepared images."""
 
     def tag(self, images: Sequence[Image], *, threshold: float | None = None) -> list[Tags]:
         """Return the tags of each image, best first; see ``stages.Tagger``.
@@ -132,8 +95,8 @@ class RAMTagger:
         Raises:
             InputError: the threshold lies outside [0, 1].
         """
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise InputError(f"threshold: expected a number in [0, 1], got {threshold}")
+        if threshold is not None:
+            check_threshold(threshold)
         return [self.table.above(scores, threshold) for scores in self.scores(images)]
 
     def scores(self, images: Sequence[Image]) -> NDArray[np.float32]:
@@ -144,35 +107,105 @@ class RAMTagger:
             found[start : start + len(chunk)] = self._score(chunk)
         return found
 
+    @torch.inference_mode()
+    def _score(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """Run the network once over a few images."""
+        batch = torch.stack([prepare(image, self.image_size) for image in images])
+        shorter = self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype if shorter else None, enabled=shorter):
+            logits = self.logits(batch.to(self.device))
+        scores: NDArray[np.float32] = logits.float().sigmoid().cpu().numpy()
+        return scores
+
+
+class RAMTagger(TableTagger):
+    """A tagger over a ``RAM`` network.
+
+    Args:
+        network: moved to ``device`` and set to evaluation.
+        table: the tags asked for.
+        queries: (L, head_width) label queries, one a row of the table, as ``network.label_queries``
+            makes them of any text embeddings; None means the checkpoint's own.
+        options: ``device``, ``dtype`` and ``batch_size``, as ``TableTagger`` takes them.
+
+    Raises:
+        InputError: there is not one query for each tag.
+    """
+
+    def __init__(
+        self, network: RAM, table: TagTable, *, queries: Tensor | None = None, **options: Any
+    ) -> None:
+        super().__init__(network, table, image_size=network.config.image_size, **options)
+        self.network = network
+        with torch.inference_mode():
+            asked = network.label_queries() if queries is None else queries.to(self.device)
+        if len(asked) != len(table):
+            raise InputError(f"expected a query for each of {len(table)} tags, got {len(asked)}")
+        self.queries = asked
+
+    def logits(self, batch: Tensor) -> Tensor:
+        """Return the (B, L) logits of the table's tags for (B, 3, S, S) prepared images."""
+        out: Tensor = self.network(batch, self.queries)
+        return out
+
     def without(self, names: Collection[str]) -> RAMTagger:
         """Return a tagger over the same network that does not ask for some tags.
 
         Raises:
             UnknownNameError: a name is not among this tagger's tags.
         """
-        unknown = sorted(set(names) - set(self.table.names))
-        if unknown:
-            raise UnknownNameError(f"no such tag: {', '.join(unknown)}")
-        rows = [i for i, name in enumerate(self.table.names) if name not in names]
-        return RAMTagger(
-            self.network,
-            self.table.take(rows),
-            queries=self.queries[rows],
-            device=self.device,
-            dtype=self.dtype,
-            batch_size=self.batch_size,
-        )
+        rows = self.table.rows_without(names)
+        table, queries = self.table.take(rows), self.queries[rows]
+        return RAMTagger(self.network, table, queries=queries, **self.options)
 
-    @torch.inference_mode()
-    def _score(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """Run the network once over a few images."""
-        size = self.network.config.image_size
-        batch = torch.stack([prepare(image, size) for image in images]).to(self.device)
-        shorter = self.dtype != torch.float32
-        with torch.autocast(self.device.type, self.dtype if shorter else None, enabled=shorter):
-            logits = self.network(batch, self.queries)
-        scores: NDArray[np.float32] = logits.float().sigmoid().cpu().numpy()
-        return scores
+    def extended(
+        self,
+        words: Collection[str],
+        *,
+        threshold: float = OPEN_SET_THRESHOLD,
+        labels: CLIPLabels | None = None,
+    ) -> RAMTagger:
+        """Return a tagger over the same network that asks for some words, too, in the same pass.
+
+        A word that is a tag already stays that tag, with its own threshold unless that switches it
+        off. The order of the words has no effect.
+
+        Args:
+            words: words or phrases, as one says them.
+            threshold: of the new tags; the fixed tags' own are too high for them.
+            labels: what embeds the words; None means CLIP as the official RAM was trained with.
+
+        Raises:
+            InputError: a word is blank, the threshold lies outside [0, 1], or the text encoder is
+                not the one that this network was trained with.
+            WeightsError: the text encoder's weights are needed and absent.
+        """
+        table, fresh = self.table.extended(words, threshold)
+        encoder = fitting_labels(labels, self.network.config, self.device)
+        with torch.inference_mode():
+            own = [
+                self.network.label_queries(encoder.word(word)[None].to(self.device))
+                for word in fresh
+            ]
+        queries = torch.cat([self.queries, *own])
+        return RAMTagger(self.network, table, queries=queries, **self.options)
+
+
+def fitting_labels(
+    labels: CLIPLabels | None, config: RAMConfig, device: torch.device
+) -> CLIPLabels:
+    """Return the text encoder that was asked for, if it embeds words as a network expects.
+
+    Raises:
+        InputError: it does not.
+    """
+    encoder = labels or CLIPLabels(device=device)
+    if encoder.dim != config.label_dim:
+        raise InputError(
+            f"this network knows its tags by {config.label_dim} numbers each, {encoder} gives "
+            f"{encoder.dim}; use the text encoder that it was trained with, if there was one"
+        )
+    return encoder
 
 
 def prepare(image: Image, size: int) -> Tensor:
@@ -194,9 +227,18 @@ def load_ram(checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype
 
 
 def read_ram(files: Mapping[str, Path], name: str) -> tuple[RAM, TagTable]:
+    """Read the network and the tags of a RAM checkpoint; see ``read_network``."""
+    return read_network(RAM, RAMConfig, files, name)
+
+
+def read_network(
+    make: Callable[[ConfigT], NetworkT], sizes: type[ConfigT], files: Mapping[str, Path], name: str
+) -> tuple[NetworkT, TagTable]:
     """Read the network and the tags of a checkpoint called ``name``.
 
     Args:
+        make: builds the network of some sizes.
+        sizes: the type of those sizes.
         files: "weights"; "config", a JSON object with "model" and "tags", without which the network
             has the official sizes; "tags" and "thresholds", one a line, where no config has tags.
         name: for messages.
@@ -206,7 +248,7 @@ def read_ram(files: Mapping[str, Path], name: str) -> tuple[RAM, TagTable]:
     """
     try:
         settings = json.loads(files["config"].read_text("utf-8")) if "config" in files else {}
-        config = RAMConfig.from_dict(settings.get("model", {}))
+        config = sizes.from_dict(settings.get("model", {}))
         table = _read_tags(settings, files)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
@@ -216,18 +258,29 @@ def read_ram(files: Mapping[str, Path], name: str) -> tuple[RAM, TagTable]:
         raise WeightsError(f"{name}: image_size is {size}, but {config.image_size} in its model")
     if len(table) != config.num_tags:
         raise WeightsError(f"{name}: the network has {config.num_tags} tags, its list {len(table)}")
-    network = RAM(config)
+    network = make(config)
     load_weights(network, load_state_dict(files["weights"]), name)
     return network, table
 
 
-def load_weights(network: RAM, state: Mapping[str, Tensor], name: str) -> None:
+def load_weights(
+    network: nn.Module,
+    state: Mapping[str, Tensor],
+    name: str,
+    unread: tuple[str, ...] = UNREAD_PREFIXES,
+) -> None:
     """Put the weights of a checkpoint called ``name`` into a network.
+
+    Args:
+        network: any of the RAM family.
+        state: the tensors of an official checkpoint, or of one of ours.
+        name: for messages.
+        unread: starts of the keys that this network has no use for.
 
     Raises:
         WeightsError: a key is missing, unknown, or of another shape.
     """
-    weights = tagging_weights(state)
+    weights = tagging_weights(state, unread)
     expected = network.state_dict()
     wrong = {
         "missing": sorted(expected.keys() - weights.keys()),
@@ -245,9 +298,19 @@ def load_weights(network: RAM, state: Mapping[str, Tensor], name: str) -> None:
     ]
     if problems:
         raise WeightsError(
-            f"{name}: these are not the weights of this RAM: keys {'; '.join(problems)}"
+            f"{name}: these are not the weights of this {type(network).__name__}: "
+            f"keys {'; '.join(problems)}"
         )
     network.load_state_dict(weights)
+
+
+def chinese_names() -> dict[str, str]:
+    """Return the Chinese name of every tag of the official RAM and RAM++, by its English name.
+
+    Raises:
+        WeightsError: the list is absent and cannot be had; tagging does not need it.
+    """
+    return read_translations(fetch(find_checkpoint("ram-names:chinese")))
 
 
 def _read_tags(settings: Mapping[str, Any], files: Mapping[str, Path]) -> TagTable:

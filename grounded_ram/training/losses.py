@@ -1,9 +1,10 @@
-"""The losses that RAM is trained with."""
+"""The losses that RAM and Tag2Text are trained with."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def asymmetric_loss(
@@ -42,3 +43,34 @@ def asymmetric_loss(
         focus = torch.pow(1 - right, gamma)
         log_likelihood = log_likelihood * (focus.detach() if detach_focus else focus)
     return -log_likelihood.sum()
+
+
+def caption_loss(
+    logits: Tensor, ids: Tensor, *, prompt: int = 4, pad_id: int = 0, smoothing: float = 0.1
+) -> Tensor:
+    """Return the mean cross-entropy of a caption's tokens, in float32 (Tag2Text, section 3).
+
+    Each token but the prompt's and padding is predicted from those before it.
+
+    Args:
+        logits: (B, L, V): at each token, those of the one that follows it.
+        ids: (B, L) token ids of the captions; one at least goes on after its prompt.
+        prompt: tokens that every caption begins with, not learnt.
+        pad_id: id of the padding at the end.
+        smoothing: share of the target spread over the whole vocabulary.
+    """
+    targets = ids.masked_fill(ids == pad_id, -100)[:, prompt:]
+    predicted = logits[:, prompt - 1 : -1].float()
+    return functional.cross_entropy(
+        predicted.flatten(0, 1), targets.flatten(), label_smoothing=smoothing
+    )
+
+
+def distillation_loss(class_tokens: Tensor, features: Tensor) -> Tensor:
+    """Return the mean distance to CLIP's image features, in float32, as RAM is trained.
+
+    Args:
+        class_tokens: (B, C), the first of RAM's projected image tokens, not normalised.
+        features: (B, C), what CLIP's image encoder makes of the same images.
+    """
+    return functional.l1_loss(class_tokens.float(), features.float())

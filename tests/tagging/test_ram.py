@@ -12,11 +12,19 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from safetensors.torch import load_file, save_file
 
-from grounded_ram.annotation import Tags
 from grounded_ram.errors import InputError, UnknownNameError, WeightsError
+from grounded_ram.ram.label_queries import CLIPLabels
 from grounded_ram.ram.model import RAM, RAMConfig
-from grounded_ram.tagging.ram import RAMTagger, TagTable, load_ram, prepare, read_ram
+from grounded_ram.tagging.ram import (
+    RAMTagger,
+    TagTable,
+    chinese_names,
+    load_ram,
+    prepare,
+    read_ram,
+)
 from grounded_ram.weights import Checkpoint, WeightFile
+from tests.small_clip import save_small_clip
 
 Pixels = NDArray[np.uint8]
 
@@ -67,14 +75,6 @@ def files(golden: Path, tmp_path: Path, settings: dict[str, Any]) -> dict[str, P
 @pytest.fixture
 def tagger(files: dict[str, Path]) -> RAMTagger:
     return RAMTagger(*read_ram(files, "golden"))
-
-
-@pytest.fixture
-def pictures(golden: Path) -> list[Pixels]:
-    """Three pictures of unlike sizes."""
-    with PILImage.open(golden / "preprocess" / "rgb.png") as opened:
-        first = np.array(opened.convert("RGB"))
-    return [first, np.ascontiguousarray(first[:40, ::-1]), np.zeros((1, 1, 3), np.uint8)]
 
 
 def golden_logits(golden: Path, tagger: RAMTagger) -> NDArray[np.float32]:
@@ -213,38 +213,88 @@ def test_one_query_a_tag_is_demanded(tagger: RAMTagger) -> None:
         RAMTagger(tagger.network, tagger.table, queries=torch.zeros(3, 48))
 
 
-def seen(scores: list[float], thresholds: list[float], threshold: float | None = None) -> Tags:
-    table = TagTable.of(["a", "b", "c", "a"][: len(scores)], thresholds)
-    return table.above(np.array(scores, np.float32), threshold)
+def test_new_words_are_scored_beside_the_fixed_tags(
+    tagger: RAMTagger, labels: CLIPLabels, pictures: list[Pixels]
+) -> None:
+    longer = tagger.extended(["traffic cone", "corgi"], labels=labels)
+    found = longer.scores(pictures)
+    np.testing.assert_allclose(found[:, :20], tagger.scores(pictures), rtol=0, atol=1e-6)
+    for column, word in [(20, "corgi"), (21, "traffic cone")]:
+        queries = tagger.network.label_queries(labels.word(word)[None])
+        alone = RAMTagger(tagger.network, TagTable.of([word], [0.5]), queries=queries)
+        np.testing.assert_allclose(found[:, [column]], alone.scores(pictures), rtol=0, atol=1e-6)
+    assert np.abs(found[:, 20] - found[:, 21]).max() > 1e-5
+    assert longer.table.names[20:] == ("corgi", "traffic cone")
+    assert longer.table.thresholds[20:].tolist() == [0.5, 0.5]
+    assert len(tagger.table) == len(tagger.queries) == 20
 
 
-def test_a_score_at_its_threshold_is_not_above_it() -> None:
-    assert seen([0.65, 0.5, 0.81], [0.65, 0.5, 0.8]).names == ("c",)
-    assert seen([0.68, 0.67, 0.69], [0.1, 0.1, 0.1], 0.68).names == ("c",)
+def test_new_words_have_a_threshold_of_their_own(
+    tagger: RAMTagger, labels: CLIPLabels, pictures: list[Pixels]
+) -> None:
+    score = float(tagger.extended(["corgi"], labels=labels).scores(pictures[:1])[0, 20])
+    fixed = set(tagger.tag(pictures[:1])[0].names)
+    for threshold, seen in [(score - 1e-4, {"corgi"}), (score + 1e-4, set())]:
+        longer = tagger.extended(["corgi"], threshold=threshold, labels=labels)
+        assert set(longer.tag(pictures[:1])[0].names) == fixed | seen
 
 
-def test_equal_scores_stay_in_list_order() -> None:
-    assert seen([0.5, 0.9, 0.5], [0.1, 0.1, 0.1]).names == ("b", "a", "c")
-    names = [f"tag {i}" for i in range(100)]
-    scores = np.array([0.5, 0.75] * 50, np.float32)
-    tags = TagTable.of(names, [0.25] * 100).above(scores, None)
-    assert tags.names == (*names[1::2], *names[0::2])
+def test_the_order_of_new_words_has_no_effect(
+    tagger: RAMTagger, labels: CLIPLabels, pictures: list[Pixels]
+) -> None:
+    words = ["traffic cone", "corgi", "zebra crossing"]
+    first = tagger.extended(words, labels=labels)
+    second = tagger.extended(words[::-1], labels=labels)
+    assert first.table.names == second.table.names
+    np.testing.assert_array_equal(first.scores(pictures), second.scores(pictures))
 
 
-def test_a_threshold_of_one_switches_a_tag_off() -> None:
-    assert seen([1.0, 0.9], [1.0, 0.8]).names == ("b",)
+def test_a_word_that_is_a_tag_needs_no_text_encoder(
+    tagger: RAMTagger, labels: CLIPLabels, pictures: list[Pixels], tmp_path: Path
+) -> None:
+    nowhere = CLIPLabels(labels.model, tmp_path / "nowhere.safetensors")
+    same = tagger.extended(["Dog"], labels=nowhere)
+    assert same.table.names == tagger.table.names
+    np.testing.assert_array_equal(same.scores(pictures), tagger.scores(pictures))
 
 
-def test_a_name_listed_twice_comes_once_with_its_better_score() -> None:
-    tags = seen([0.3, 0.4, 0.1, 0.6], [0.2] * 4)
-    assert tags.names == ("a", "b")
-    np.testing.assert_array_equal(tags.scores, np.array([0.6, 0.4], np.float32))
-    assert seen([0.9, 0.4, 0.1, 0.95], [0.2, 0.5, 0.5, 0.99]).scores.tolist() == [np.float32(0.9)]
+def test_tags_can_be_replaced_by_words(
+    tagger: RAMTagger, labels: CLIPLabels, pictures: list[Pixels]
+) -> None:
+    nothing = tagger.without(tagger.table.names)
+    own = nothing.extended(["corgi"], labels=labels).extended(["dog"], threshold=0, labels=labels)
+    assert own.table.names == ("corgi", "dog")
+    assert own.table.thresholds.tolist() == [0.5, 0]
+    fewer = own.without(["corgi"])
+    np.testing.assert_allclose(fewer.scores(pictures), own.scores(pictures)[:, 1:], atol=1e-6)
 
 
-def test_a_table_of_unlike_lengths_is_refused() -> None:
-    with pytest.raises(InputError, match="expected 2 kinds and thresholds for 2 tags"):
-        TagTable.of(["a", "b"], [0.5])
+def test_a_changed_tagger_runs_as_the_first(tagger: RAMTagger, labels: CLIPLabels) -> None:
+    tagger = RAMTagger(tagger.network, tagger.table, dtype=torch.bfloat16, batch_size=3)
+    for other in (tagger.without(["dog"]), tagger.extended(["corgi"], labels=labels)):
+        assert (other.dtype, other.batch_size) == (torch.bfloat16, 3)
+        assert other.network is tagger.network
+
+
+def test_a_text_encoder_that_does_not_fit_is_refused(tagger: RAMTagger, tmp_path: Path) -> None:
+    other = CLIPLabels(*save_small_clip(tmp_path, dim=24))
+    expected = r"512 numbers each, CLIP small-clip-24 \(.*\) gives 24"
+    with pytest.raises(InputError, match=expected):
+        tagger.extended(["corgi"], labels=other)
+
+
+def test_words_are_embedded_by_the_official_text_encoder(tagger: RAMTagger, home: Path) -> None:
+    with pytest.raises(WeightsError, match="`grounded-ram download clip:vit-b-16-openai`"):
+        tagger.extended(["corgi"])
+
+
+def test_chinese_names_are_fetched_when_asked_for(home: Path, shared: Path) -> None:
+    with pytest.raises(WeightsError, match="`grounded-ram download ram-names:chinese`"):
+        chinese_names()
+    home.mkdir()
+    for name in ("ram_tag_list.txt", "ram_tag_list_chinese.txt"):
+        (home / name).write_bytes((shared / "assets" / name).read_bytes())
+    assert chinese_names()["zoo"] == "动物园"
 
 
 def test_tags_may_come_from_text_files(

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from grounded_ram.training.losses import asymmetric_loss
+from grounded_ram.ram.caption import TagInputs
+from grounded_ram.training.losses import asymmetric_loss, caption_loss, distillation_loss
+from tests.golden_captions import golden_ram, golden_tag2text, read_json
 
 SETTINGS = (
     "neg7_pos0_clip0.05_detached",
@@ -79,3 +81,90 @@ def test_is_computed_in_float32_under_autocast() -> None:
     expected = asymmetric_loss(logits.bfloat16().float(), targets)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, expected, rtol=0, atol=0)
+
+
+def test_losses_and_gradients_of_ram_are_the_official_ones(golden: Path, tmp_path: Path) -> None:
+    """Tagging, captions and distillation in one step, as RAM is trained."""
+    network, text, _ = golden_ram(golden, tmp_path)
+    case = golden / "ram_losses"
+    stored = {k: torch.from_numpy(v) for k, v in np.load(case / "inputs.npz").items()}
+    tokens = network.image_tokens(network.visual_encoder(stored["image"].float()).tokens)
+    tags = TagInputs(stored["encoder_input_ids"], stored["encoder_attention_mask"].bool())
+    ids = stored["decoder_input_ids"]
+    logits = network.decode(tokens, network.label_queries())
+    losses = (
+        caption_loss(text(tags, ids, tokens), ids),
+        asymmetric_loss(logits, stored["image_tag"]),
+        distillation_loss(tokens[:, 0], stored["clip_feature"]),
+    )
+    expected = read_json(case / "outputs.json")
+    for loss, name in zip(losses, ("loss_t2t", "loss_tag", "loss_dis"), strict=True):
+        np.testing.assert_allclose(loss.item(), expected[name], rtol=1e-5)
+    sum(losses, torch.zeros(())).backward()
+    of_sum = dict(np.load(case / "gradients_of_sum.npz"))
+    found = dict(network.named_parameters()) | dict(text.named_parameters())
+    row = found["label_embed"].grad[0]
+    np.testing.assert_allclose(row, of_sum.pop("label_embed_row0"), rtol=1e-4, atol=1e-5)
+    assert len(of_sum) == 5
+    for name, gradient in of_sum.items():
+        np.testing.assert_allclose(found[name].grad, gradient, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_losses_of_tag2text_are_the_official_ones(golden: Path, tmp_path: Path) -> None:
+    network, text, tokenizer = golden_tag2text(golden, tmp_path)
+    stored = np.load(golden / "tag2text" / "inputs.npz")
+    present = stored["loss_tag_target"]
+    names = read_json(golden / "tag2text" / "config.json")["tag_list"]
+    expected = read_json(golden / "tag2text" / "outputs.json")["losses"]
+    captions = [text.removeprefix("a picture of ") for text in expected["captions"]]
+    ids = tokenizer.caption_ids(captions)
+    tags = tokenizer.tag_inputs([[names[i] for i in np.flatnonzero(row)] for row in present])
+    with torch.inference_mode():
+        tokens = network.visual_encoder(torch.from_numpy(stored["image"]).float()).tokens
+        logits = network.decode(tokens, network.label_queries())
+        losses = (
+            caption_loss(text(tags, ids, tokens), ids),
+            asymmetric_loss(logits, torch.from_numpy(present)),
+        )
+    np.testing.assert_allclose(losses, expected["values"], rtol=1e-5)
+
+
+def test_caption_loss_is_the_mean_of_the_smoothed_log_likelihoods() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 6, 9, generator=generator)
+    ids = torch.tensor([[7, 1, 2, 5, 8, 3], [7, 1, 2, 4, 0, 0]])
+    terms = []
+    for row, place in ((0, 3), (0, 4), (0, 5), (1, 3)):
+        log_likelihood = logits[row, place - 1].log_softmax(0)
+        terms.append(0.8 * log_likelihood[ids[row, place]] + 0.2 * log_likelihood.mean())
+    loss = caption_loss(logits, ids, prompt=3, smoothing=0.2)
+    torch.testing.assert_close(loss, -torch.stack(terms).mean())
+
+
+def test_caption_loss_trains_no_padding_prompt_or_last_token() -> None:
+    logits = torch.zeros(2, 6, 9, requires_grad=True)
+    ids = torch.tensor([[7, 1, 2, 5, 8, 3], [7, 1, 2, 4, 0, 0]])
+    caption_loss(logits, ids, prompt=3).backward()
+    assert logits.grad is not None
+    moved = logits.grad.any(dim=2).tolist()
+    assert moved == [[False, False, True, True, True, False], [False] * 2 + [True] + [False] * 3]
+
+
+def test_distillation_loss_is_the_mean_distance() -> None:
+    ours = torch.tensor([[1.0, -2.0], [0.5, 4.0]], requires_grad=True)
+    loss = distillation_loss(ours, torch.tensor([[1.0, 2.0], [1.0, 1.0]]))
+    assert loss.item() == pytest.approx((0 + 4 + 0.5 + 3) / 4)
+    loss.backward()
+    assert ours.grad.tolist() == [[0, -0.25], [-0.25, 0.25]]
+
+
+@pytest.mark.parametrize("name", ["caption", "distillation"])
+def test_the_other_losses_are_computed_in_float32_too(name: str) -> None:
+    values = torch.linspace(-4, 4, 24).reshape(1, 6, 4).bfloat16()
+    ids = torch.tensor([[3, 3, 3, 3, 1, 2]])
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        return caption_loss(x, ids) if name == "caption" else distillation_loss(x, x.flip(1))
+
+    assert loss(values).dtype == torch.float32
+    torch.testing.assert_close(loss(values), loss(values.float()), rtol=0, atol=0)

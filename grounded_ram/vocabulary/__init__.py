@@ -1,0 +1,1 @@
+"""Tag lists: what the tags are called, in other languages, too."""
