@@ -46,7 +46,8 @@ class Detector(Protocol):
         Returns:
             One ``sv.Detections`` per image: ``xyxy`` (N, 4) float32 absolute pixels inside the
             image, ``confidence`` (N,) float32, ``class_id`` (N,) int, the row of the tag in that
-            image's ``Tags``, and ``data["class_name"]`` (N,) str. N may be 0.
+            image's ``Tags``, and ``data["class_name"]`` (N,) str. N may be 0. A detector that cuts
+            masks as well adds them as a ``Segmenter`` does.
         """
         ...
 
@@ -58,6 +59,8 @@ class Segmenter(Protocol):
         self, images: Sequence[Image], detections: Sequence[sv.Detections]
     ) -> list[sv.Detections]:
         """Return the detections of each image with masks, one per box, in the order given.
+
+        Masks that a detector gave come in with its boxes: to be kept, or cut anew.
 
         Returns:
             The same rows with ``mask`` an ``sv.CompactMask`` of the image's size and

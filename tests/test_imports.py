@@ -15,6 +15,7 @@ PACKAGE = Path(grounded_ram.__file__).parent
 ROOMS = (
     "errors",
     "names",
+    "plugins",
     "annotation",
     "decoding",
     "images",
@@ -23,8 +24,15 @@ ROOMS = (
     "stages",
     "presets",
     "registry",
+    "cache",
+    "disk",
+    "transfer",
+    "hub",
     "downloads",
+    "checkpoints",
     "weights",
+    "pretrained",
+    "wordpieces",
     "runtime",
     "scenes",
     "ram",
@@ -49,6 +57,7 @@ DEFERRED = {
     ("annotation", "overlay"): "inside a function",  # Annotation.overlay()
     ("annotation", "export"): "inside a function",  # Annotation.to_coco(), .save()
     ("annotation", "images"): "for types",  # what LoadedImage says of the picture
+    ("registry", "export"): "for types",  # find_exporter() returns an Exporter
 }
 
 # Stricter than that order.
@@ -59,7 +68,21 @@ ONLY = {
 NOBODY_BUT = {"training": {"cli"}, "app": set(), "cli": {"app"}}
 
 # These carry plain facts: loading one must not load a large library.
-LIGHT = ("errors", "names", "annotation", "presets", "registry", "downloads", "weights", "stages")
+LIGHT = (
+    "errors",
+    "names",
+    "plugins",
+    "annotation",
+    "presets",
+    "registry",
+    "cache",
+    "disk",
+    "hub",
+    "downloads",
+    "checkpoints",
+    "weights",
+    "stages",
+)
 HEAVY = {"torch", "torchvision", "cv2", "supervision", "transformers", "timm", "groundingdino"}
 
 

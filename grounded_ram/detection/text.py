@@ -8,18 +8,14 @@ from pathlib import Path
 
 import torch
 import transformers
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor, nn
 
 from grounded_ram.detection.config import BertConfig
-from grounded_ram.errors import WeightsError
+from grounded_ram.wordpieces import WordPieces
 
 
-class PromptTokenizer:
-    """BERT's lower-casing wordpiece tokenizer, read from a ``vocab.txt``.
+class PromptTokenizer(WordPieces):
+    """Prompts as token ids, and batches of them.
 
     Args:
         vocab: the vocabulary file, one token a line.
@@ -29,25 +25,12 @@ class PromptTokenizer:
     """
 
     def __init__(self, vocab: Path) -> None:
-        known = WordPiece.read_file(str(vocab))
-        needed = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", ".", "?")
-        if absent := [token for token in needed if token not in known]:
-            raise WeightsError(f"{vocab} is no BERT vocabulary: it lacks {' '.join(absent)}")
-        self._wordpiece = Tokenizer(WordPiece(known, unk_token="[UNK]"))
-        self._wordpiece.normalizer = BertNormalizer(lowercase=True)
-        self._wordpiece.pre_tokenizer = BertPreTokenizer()
-        self.pad_id = known["[PAD]"]
-        self.cls_id = known["[CLS]"]
-        self.sep_id = known["[SEP]"]
-        self.dot_id = known["."]
-        self.block_ends = (self.cls_id, self.sep_id, self.dot_id, known["?"])
-
-    def __len__(self) -> int:
-        return int(self._wordpiece.get_vocab_size())
-
-    def encode(self, text: str) -> list[int]:
-        """Return the token ids of a text, without [CLS] and [SEP]."""
-        return list(self._wordpiece.encode(text, add_special_tokens=False).ids)
+        super().__init__(vocab, ("[PAD]", "[CLS]", "[SEP]", ".", "?"))
+        self.pad_id = self.ids["[PAD]"]
+        self.cls_id = self.ids["[CLS]"]
+        self.sep_id = self.ids["[SEP]"]
+        self.dot_id = self.ids["."]
+        self.block_ends = (self.cls_id, self.sep_id, self.dot_id, self.ids["?"])
 
     def batch(self, prompts: Sequence[Sequence[int]]) -> PromptBatch:
         """Pad B prompts of token ids, [CLS] and [SEP] included, to one length."""

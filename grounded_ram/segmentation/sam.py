@@ -1,22 +1,16 @@
-"""SAM: masks for boxes, with the networks of ``segment_anything`` at any size.
-
-The image embedding is computed once an image and passed on, never kept: a segmenter holds weights
-and nothing else, so images cannot see each other.
-"""
+"""SAM: masks for boxes, with the networks of ``segment_anything`` at any size."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
-import supervision as sv
 import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import (
@@ -29,10 +23,8 @@ from segment_anything.modeling import (
 
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
+from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, autocast, scale_boxes
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict
-
-_PIXELS_AT_ONCE = 2**24
-"""Masks are blown up to the image's size in groups of at most this many pixels (or one by one)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,97 +142,18 @@ def resize_image(image: Image, image_size: int) -> Image:
     return np.array(picture, np.uint8)
 
 
-def scale_boxes(
-    boxes_xyxy: NDArray[np.number], size_hw: tuple[int, int], input_hw: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Move (N, 4) boxes from the image's pixels to those of the network's input."""
-    x_scale, y_scale = input_hw[1] / size_hw[1], input_hw[0] / size_hw[0]
-    scaled: NDArray[np.number] = boxes_xyxy * np.array([x_scale, y_scale, x_scale, y_scale])
-    return scaled.astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class EmbeddedImage:
-    """What the decoder needs to know of one image.
-
-    Args:
-        features: (1, C, h, w) float32 image embedding.
-        size_hw: Size of the image.
-        input_hw: Size of the image inside the padded square.
-    """
-
-    features: torch.Tensor
-    size_hw: tuple[int, int]
-    input_hw: tuple[int, int]
-
-
-class SAMSegmenter:
-    """A ``Segmenter`` that gives SAM one box a mask.
-
-    Args:
-        model: The network; it is moved to ``device`` and set to eval mode.
-        dtype: With a half-size type the image encoder runs under autocast. Prompts and decoder stay
-            in float32: box corners need more than bfloat16's eight bits.
-        batch_size: Images that go through the encoder together; with 1 an image's masks do not
-            depend, to the last bit, on the images beside it.
-        boxes_at_once: Boxes of one image that go through the decoder together.
-    """
-
-    def __init__(
-        self,
-        model: Sam,
-        *,
-        device: torch.device,
-        dtype: torch.dtype = torch.float32,
-        batch_size: int = 1,
-        boxes_at_once: int = 64,
-    ) -> None:
-        if batch_size < 1 or boxes_at_once < 1:
-            raise InputError(f"expected batches of 1 or more, got {batch_size}, {boxes_at_once}")
-        self.model = model.to(device).eval()
-        self._device = device
-        self._dtype = dtype
-        self._batch_size = batch_size
-        self._boxes_at_once = boxes_at_once
+class SAMSegmenter(BoxSegmenter[Sam, torch.Tensor]):
+    """A ``Segmenter`` that gives SAM one box a mask; see ``BoxSegmenter`` for its arguments."""
 
     @torch.inference_mode()
-    def segment(
-        self, images: Sequence[Image], detections: Sequence[sv.Detections]
-    ) -> list[sv.Detections]:
-        """Return the same rows with ``mask`` and ``data["mask_score"]``.
-
-        The score is SAM's own estimate of the mask's IoU, clipped to [0, 1]. An image without boxes
-        is not looked at.
-
-        Raises:
-            InputError: There are not as many detections as images.
-        """
-        if len(images) != len(detections):
-            raise InputError(
-                f"expected one Detections per image, got {len(detections)} for {len(images)} images"
-            )
-        results = list(detections)
-        with_boxes = [i for i, found in enumerate(detections) if len(found)]
-        for i in set(range(len(images))).difference(with_boxes):
-            none = compact(np.zeros((0, *images[i].shape[:2]), np.bool_))
-            results[i] = _with_masks(detections[i], none, np.zeros(0, np.float32))
-        for rows in _chunks(with_boxes, self._batch_size):
-            embedded = self.embed([images[i] for i in rows])
-            for i, image in zip(rows, embedded, strict=True):
-                mask, scores = self._cut(image, detections[i].xyxy)
-                results[i] = _with_masks(detections[i], mask, scores)
-        return results
-
-    @torch.inference_mode()
-    def embed(self, images: Sequence[Image]) -> list[EmbeddedImage]:
+    def embed(self, images: Sequence[Image]) -> list[EmbeddedImage[torch.Tensor]]:
         """Run the image encoder over B images together."""
         if not images:
             return []
         resized = [resize_image(image, self.model.image_encoder.img_size) for image in images]
         tensors = [torch.from_numpy(one).to(self._device).permute(2, 0, 1) for one in resized]
         batch = torch.stack([self.model.preprocess(tensor.float()) for tensor in tensors])
-        half = self._dtype != torch.float32
-        with torch.autocast(self._device.type, self._dtype) if half else nullcontext():
+        with autocast(self._device, self._dtype):
             features = self.model.image_encoder(batch).float()
         return [
             EmbeddedImage(features[i : i + 1], image.shape[:2], resized[i].shape[:2])
@@ -249,7 +162,7 @@ class SAMSegmenter:
 
     @torch.inference_mode()
     def decode(
-        self, image: EmbeddedImage, boxes_xyxy: NDArray[np.number]
+        self, image: EmbeddedImage[torch.Tensor], boxes_xyxy: NDArray[np.number]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Give N boxes (in the image's pixels) their masks.
 
@@ -269,37 +182,11 @@ class SAMSegmenter:
         )
         return logits, iou
 
-    def _cut(
-        self, image: EmbeddedImage, boxes_xyxy: NDArray[np.number]
-    ) -> tuple[sv.CompactMask, NDArray[np.float32]]:
-        height, width = image.size_hw
-        at_once = max(1, _PIXELS_AT_ONCE // (height * width))
-        masks: list[sv.CompactMask] = []
-        scores: list[NDArray[np.float32]] = []
-        for boxes in _chunks(boxes_xyxy, self._boxes_at_once):
-            logits, iou = self.decode(image, boxes)
-            scores.append(iou[:, 0].clamp(0, 1).cpu().numpy())
-            for group in _chunks(logits, at_once):
-                full = self.model.postprocess_masks(group, image.input_hw, image.size_hw)[:, 0]
-                masks.append(compact((full > self.model.mask_threshold).cpu().numpy()))
-        return sv.CompactMask.merge(masks), np.concatenate(scores)
-
-
-def compact(masks: NDArray[np.bool_]) -> sv.CompactMask:
-    """Pack (N, H, W) masks, each within its own tight box so that no pixel is lost."""
-    height, width = masks.shape[1:]
-    return sv.CompactMask.from_dense(masks, sv.mask_to_xyxy(masks), (height, width))
-
-
-def _with_masks(
-    detections: sv.Detections, mask: sv.CompactMask, scores: NDArray[np.float32]
-) -> sv.Detections:
-    return replace(detections, mask=mask, data={**detections.data, "mask_score": scores})
-
-
-def _chunks(items: Any, size: int) -> Iterator[Any]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    def binarise(self, logits: torch.Tensor, image: EmbeddedImage[torch.Tensor]) -> torch.Tensor:
+        """Turn (N, 1, h, w) logits into (N, H, W) bool masks of the image's size."""
+        full = self.model.postprocess_masks(logits, image.input_hw, image.size_hw)
+        masks: torch.Tensor = full[:, 0] > self.model.mask_threshold
+        return masks
 
 
 def open_sam(

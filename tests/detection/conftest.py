@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from PIL import Image as PILImage
 from safetensors.torch import load_file
 
 from grounded_ram.detection.config import GroundingDINOConfig
@@ -53,3 +56,11 @@ def tokenizer(case: Path) -> PromptTokenizer:
 def captions(case: Path) -> list[str]:
     """The two prompts of the golden case."""
     return list(json.loads((case / "outputs.json").read_text("utf-8"))["captions"])
+
+
+@pytest.fixture(scope="session")
+def pictures(golden: Path) -> list[NDArray[np.uint8]]:
+    """Three pictures; the first two become of one size."""
+    with PILImage.open(golden / "preprocess" / "rgb.png") as opened:
+        first = np.array(opened.convert("RGB"))
+    return [first, np.ascontiguousarray(first[:, ::-1]), np.ascontiguousarray(first[:40, :40])]

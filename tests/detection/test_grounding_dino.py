@@ -11,20 +11,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image as PILImage
 
 from grounded_ram.annotation import Tags
-from grounded_ram.detection.grounding_dino import (
-    GroundingDINODetector,
-    cxcywh_to_xyxy,
-    load_grounding_dino,
-    preprocess,
-    resized_hw,
-)
+from grounded_ram.detection.grounding_dino import GroundingDINODetector, load_grounding_dino
 from grounded_ram.detection.network import GroundingDINO
+from grounded_ram.detection.prompted import preprocess
 from grounded_ram.detection.text import PromptTokenizer
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.weights import Checkpoint, WeightFile
+from tests.detection.found import assert_equal, columns
 
 Pixels = NDArray[np.uint8]
 SIDES = 64, 110
@@ -33,44 +28,6 @@ SIDES = 64, 110
 @pytest.fixture
 def detector(network: GroundingDINO, tokenizer: PromptTokenizer) -> GroundingDINODetector:
     return GroundingDINODetector(network, tokenizer, short_side=SIDES[0], long_side=SIDES[1])
-
-
-@pytest.fixture(scope="session")
-def pictures(golden: Path) -> list[Pixels]:
-    """Three pictures; the first two become of one size."""
-    with PILImage.open(golden / "preprocess" / "rgb.png") as opened:
-        first = np.array(opened.convert("RGB"))
-    return [first, np.ascontiguousarray(first[:, ::-1]), np.ascontiguousarray(first[:40, :40])]
-
-
-def columns(found: sv.Detections) -> list[Any]:
-    assert found.confidence is not None
-    assert found.class_id is not None
-    return [found.xyxy, found.confidence, found.class_id, found.data["class_name"]]
-
-
-def assert_equal(left: sv.Detections, right: sv.Detections) -> None:
-    for ours, theirs in zip(columns(left), columns(right), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_resize_rule_is_the_official_one(golden: Path) -> None:
-    stored = json.loads((golden / "preprocess" / "outputs.json").read_text("utf-8"))
-    rows = stored["gdino_resized_wh_for_800_1333"]
-    assert len(rows) > 10
-    for size, expected in rows.items():
-        width, height = map(int, size.split("x"))
-        assert resized_hw((height, width), 800, 1333) == (expected[1], expected[0])
-
-
-def test_an_extreme_sliver_keeps_a_pixel() -> None:
-    assert resized_hw((1, 100_000), 800, 1333) == (1, 100_000)
-    assert resized_hw((2, 100_000), 800, 1333) == (1, 50_000)
-
-
-def test_preprocessing_is_the_official_one(golden: Path, pictures: list[Pixels]) -> None:
-    stored = np.load(golden / "preprocess" / "outputs.npz")["gdino_short64_max110"]
-    np.testing.assert_allclose(preprocess(pictures[0], *SIDES), stored, rtol=0, atol=1e-6)
 
 
 def test_detections_are_the_networks_answer_read_by_span(
@@ -222,18 +179,10 @@ def test_boxes_without_area_are_dropped(
     broken[0, 2] = broken[0, 0]
     broken[1, 3] = broken[1, 1] - 1
     broken[2, 0] = np.nan
-    module = "grounded_ram.detection.grounding_dino.cxcywh_to_xyxy"
+    module = "grounded_ram.detection.answers.cxcywh_to_xyxy"
     monkeypatch.setattr(module, lambda *_: broken)
     (after,) = detector.detect(pictures[:1], [Tags.of(["dog"])], threshold=0.0)
     assert len(after) == len(before) - 3
-
-
-def test_corners_of_centre_boxes() -> None:
-    boxes = np.array([[0.5, 0.5, 0.5, 0.25], [0.0, 1.0, 0.5, 0.5]], np.float32)
-    corners = cxcywh_to_xyxy(boxes, (100, 40))
-    expected = np.array([[10, 37.5, 30, 62.5], [0, 75, 10, 100]])
-    np.testing.assert_allclose(corners, expected, rtol=1e-6)
-    assert corners.dtype == np.float32
 
 
 def test_nothing_stays_behind(detector: GroundingDINODetector, pictures: list[Pixels]) -> None:

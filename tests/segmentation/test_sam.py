@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from grounded_ram.errors import InputError, WeightsError
+from grounded_ram.segmentation import masks as masks_module
 from grounded_ram.segmentation import sam as sam_module
+from grounded_ram.segmentation.boxes import scale_boxes
 from grounded_ram.segmentation.sam import (
     SAMConfig,
     SAMSegmenter,
     build_sam,
-    compact,
     fitted_hw,
     load_sam,
     load_weights,
     open_sam,
     resize_image,
-    scale_boxes,
 )
 from grounded_ram.weights import Checkpoint, WeightFile
 
@@ -213,7 +213,7 @@ def test_boxes_in_chunks_agree_and_stay_in_order(
 ) -> None:
     many = np.concatenate([boxes, boxes[::-1], boxes[:1]])
     [whole] = segmenter.segment([image], [detections(many)])
-    monkeypatch.setattr(sam_module, "_PIXELS_AT_ONCE", 2 * image.shape[0] * image.shape[1])
+    monkeypatch.setattr(masks_module, "_PIXELS_AT_ONCE", 2 * image.shape[0] * image.shape[1])
     small = SAMSegmenter(segmenter.model, device=CPU, boxes_at_once=4)
     [pieces] = small.segment([image], [detections(many)])
     assert len(pieces.mask) == 9
@@ -285,15 +285,6 @@ def test_empty_masks_are_ordinary(
     assert found.mask.shape == (4, 75, 101)
     assert found.mask.area.tolist() == [0, 0, 0, 0]
     assert not np.asarray(found[1:3].mask).any()
-
-
-def test_compact_masks_lose_no_pixel() -> None:
-    masks = np.zeros((4, 9, 12), bool)
-    masks[0, 2:5, 3:8] = True
-    masks[0, 8, 11] = True  # a far part
-    masks[1, 0, 0] = True
-    masks[3] = True
-    np.testing.assert_array_equal(np.asarray(compact(masks)), masks)
 
 
 def test_a_mask_may_leave_its_box(
