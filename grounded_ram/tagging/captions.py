@@ -162,7 +162,7 @@ class CaptioningTagger(TableTagger):
         if len(tags) != images:
             raise InputError(f"tags: expected {images} entries, one an image, got {len(tags)}")
         places = {name: i for i, name in reversed(list(enumerate(self.table.names)))}
-        last = len(places)
+        last = len(self.table)
         return [
             sorted(entry.names, key=lambda name: places.get(name, last))
             if isinstance(entry, Tags)

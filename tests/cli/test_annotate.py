@@ -260,6 +260,12 @@ def test_absent_weights_are_one_message_and_code_1(folder: Path) -> None:
     assert not Path("grounded-ram-output").exists()
 
 
+def test_with_tags_of_the_user_s_own_the_tagger_s_weights_are_not_missed(folder: Path) -> None:
+    done = CliRunner().invoke(app, ["annotate", "photos", "--preset", "fast", "--tags", "car"])
+    assert done.exit_code == 1
+    assert "`grounded-ram download grounding-dino:swin-t sam:vit-b`" in done.stderr
+
+
 def looking(outcomes: dict[str, Annotation | Exception]) -> Callable[[str], Annotation]:
     def look(source: str) -> Annotation:
         outcome = outcomes[source]
