@@ -11,6 +11,16 @@ from grounded_ram.downloads import WeightFile
 from grounded_ram.errors import InputError
 from grounded_ram.names import split_backend, unknown_name
 
+LICENCES = {
+    "facebook/sam3": (
+        "SAM License",
+        "its licence forbids military and nuclear uses, espionage, guns and illegal weapons, and "
+        "reverse engineering; whoever passes it on passes the licence on. The hub gives it to "
+        "those who accept that on its page",
+    )
+}
+"""Of repositories on the hub whose licence forbids uses: what it is called, and its terms."""
+
 GROUP = "grounded_ram.checkpoints"
 """Entry points by which other packages add rows: the backend's name, and a Checkpoint."""
 
@@ -81,10 +91,12 @@ def hub_checkpoint(name: str) -> Checkpoint:
             optional=optional,
         )
 
+    licence, terms = LICENCES.get(repo, ("unknown: see its page on the hub", ""))
     return Checkpoint(
         name=name,
         summary=f"{repo}, from the hub",
-        licence="unknown: see its page on the hub",
+        licence=licence,
+        terms=terms,
         files={
             "weights": file("model.safetensors", optional=False),
             "config": file("config.json", optional=False),

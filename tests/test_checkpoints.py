@@ -105,6 +105,13 @@ def test_a_repository_of_the_hub_is_a_checkpoint() -> None:
     assert main.files["config"].source == "hf://owner/repo@main/config.json"
 
 
+def test_a_repository_whose_licence_forbids_uses_says_so() -> None:
+    row = find_checkpoint("sam3:facebook/sam3@0123456")
+    assert row.licence == "SAM License"
+    assert "forbids military" in row.terms
+    assert find_checkpoint("sam3:owner/repo").terms == ""
+
+
 @pytest.mark.parametrize("place", ["a/b/c", "/b", "a/", "a/b@", "a/b@refs/x"])
 def test_a_repository_is_written_in_one_way(place: str) -> None:
     with pytest.raises(InputError, match="expected 'adapter:owner/repo'"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Annotated, Any
 
 import typer
@@ -71,10 +72,23 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 @models.command()
-def verify(names: Names = None, *, as_json: AsJson = False) -> None:
+def verify(
+    names: Names = None,
+    *,
+    run: Annotated[
+        bool,
+        typer.Option(
+            "--run",
+            help="Run those that are here on public pictures too, and compare with what others "
+            "published of them; needs a network.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Read the files that are here once more and compare their SHA-256; nothing named means all.
 
-    Exit code 0: what is here is whole; 1: some file is damaged; 2: wrong usage.
+    Exit code 0: what is here is whole, and agrees; 1: some file is damaged, or some result differs;
+    2: wrong usage.
     """
     checkpoints = find_checkpoints(names) if names else list(CHECKPOINTS.values())
     rows = [
@@ -83,15 +97,65 @@ def verify(names: Names = None, *, as_json: AsJson = False) -> None:
         for role, file in checkpoint.files.items()
     ]
     damaged = list(dict.fromkeys(r["checkpoint"] for r in rows if r["state"] == "damaged"))
+    whole = [checkpoint for checkpoint in checkpoints if run and not missing(checkpoint)]
+    results = _held_against_published(whole)
     if as_json:
-        terminal.show_json({"files": rows})
+        terminal.show_json({"files": rows, **({"results": results} if run else {})})
     else:
         columns = ("checkpoint", "name", "state", "path")
         cells = ([row[column] or "" for column in columns] for row in rows)
         terminal.show_table(("checkpoint", "file", "state", "lies in"), cells)
+        if run:
+            _show_results(results, whole)
     if damaged:
         terminal.say(f"damaged; get them anew: grounded-ram download {' '.join(damaged)}")
+    if damaged or any(row["result"] == "differs" for row in results):
         raise typer.Exit(1)
+
+
+def _held_against_published(checkpoints: Sequence[Checkpoint]) -> list[dict[str, Any]]:
+    """Return how near each checkpoint comes to each result that others published of it."""
+    if not checkpoints:
+        return []
+    from grounded_ram.evaluation.published import check_published
+    from grounded_ram.runtime import pick_device
+
+    with terminal.clean_stdout():
+        outcomes = check_published([row.name for row in checkpoints], device=pick_device("auto"))
+    return [
+        {
+            "checkpoint": outcome.example.checkpoint,
+            "picture": outcome.example.image,
+            "result": "agrees" if outcome.agrees else "not tried" if outcome.untried else "differs",
+            "why": outcome.untried or "; ".join(outcome.differences),
+            "score_error": None if isnan(outcome.score_error) else outcome.score_error,
+            "pixel_error": None if isnan(outcome.pixel_error) else outcome.pixel_error,
+            "source": outcome.example.source,
+        }
+        for outcome in outcomes
+    ]
+
+
+def _show_results(results: Sequence[dict[str, Any]], checkpoints: Sequence[Checkpoint]) -> None:
+    """Print the results, and which checkpoints there was nothing to hold against."""
+    headings = ("checkpoint", "picture", "result", "score off by", "box off by (px)", "why")
+    terminal.show_table(
+        headings,
+        (
+            (
+                row["checkpoint"],
+                row["picture"].rsplit("/", 1)[-1],
+                row["result"],
+                "" if row["score_error"] is None else f"{row['score_error']:.3f}",
+                "" if row["pixel_error"] is None else f"{row['pixel_error']:.1f}",
+                row["why"],
+            )
+            for row in results
+        ),
+    )
+    held = {row["checkpoint"] for row in results}
+    if alone := [row.name for row in checkpoints if row.name not in held]:
+        terminal.say(f"nobody published a result to compare with: {', '.join(alone)}")
 
 
 def own_weights(given: Sequence[str] | None) -> dict[str, str]:

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
@@ -9,7 +10,11 @@ from grounded_ram.cli.models import describe_checkpoint, own_weights
 from grounded_ram.cli.root import app
 from grounded_ram.downloads import WeightFile
 from grounded_ram.errors import InputError
+from grounded_ram.evaluation.examples import Example, SeenTags
+from grounded_ram.evaluation.published import check_published
+from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.presets import PRESETS
+from grounded_ram.scenes.scene import make_scene
 from grounded_ram.weights import CHECKPOINTS, Checkpoint
 
 NAME = "ram_tag_list.txt"  # a small file among the downloads
@@ -116,6 +121,44 @@ def test_verify_takes_presets_and_means_all_where_none_is_named(home: Path) -> N
     assert every.exit_code == 0  # absent is not damaged
     named = {row["checkpoint"] for row in json.loads(every.stdout)["files"]}
     assert named == set(CHECKPOINTS)
+
+
+def test_verify_run_says_what_nobody_published(home: Path) -> None:
+    done = CliRunner().invoke(app, ["models", "verify", "tiny", "--run"])
+    assert done.exit_code == 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("nobody published")]
+    assert line.endswith("ram:tiny, grounding-dino:tiny, sam:tiny")
+    assert "results" not in json.loads(
+        CliRunner().invoke(app, ["models", "verify", "tiny", "--json"]).stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("surplus", "result", "code"), [((), "agrees", 0), (("red",), "differs", 1)]
+)
+def test_verify_run_compares_with_what_was_published(
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    surplus: tuple[str, ...],
+    result: str,
+    code: int,
+) -> None:
+    path = tmp_path / "scene.png"
+    PIL.Image.fromarray(make_scene(3).image).save(path)
+    names = GroundedRAM("tiny", device="cpu").annotate(path).tags.names
+    example = Example(
+        checkpoint="ram:tiny",
+        image=str(path),
+        expected=SeenTags(names=tuple(set(names) ^ set(surplus)), tolerance=0.0001),
+        source="this test",
+    )
+    monkeypatch.setitem(check_published.__kwdefaults__, "examples", (example,))
+    done = CliRunner().invoke(app, ["models", "verify", "ram:tiny", "--run", "--json"])
+    assert done.exit_code == code
+    (row,) = json.loads(done.stdout)["results"]
+    assert row["result"] == result
+    assert ("red" in row["why"]) == bool(surplus)
 
 
 def test_verify_of_an_unknown_name_is_wrong_usage() -> None:

@@ -129,10 +129,10 @@ def test_the_order_of_tags_seen_does_not_count_and_that_of_names_does(
 
 
 def test_strange_tags_come_last(captioner: CaptioningTagger, pictures: list[Pixels]) -> None:
-    tags = Tags.of(["rain", "sunset", "bus", "bread"])
+    tags = Tags.of(["rain", "bus", "sunset", "bread"])
     expected = captioner.caption(pictures[:1], tags=[["bread", "sunset", "rain", "bus"]])
     assert captioner.caption(pictures[:1], tags=[tags]) == expected
-    for order in (["rain", "bus", "bread", "sunset"], ["bread", "rain", "sunset", "bus"]):
+    for order in (["rain", "bus", "bread", "sunset"], ["bread", "rain", "bus", "sunset"]):
         assert captioner.caption(pictures[:1], tags=[order]) != expected
 
 
