@@ -169,6 +169,23 @@ def test_the_order_of_tags_and_other_tags_have_no_effect(sam3: SAM3) -> None:
     assert_same_objects(rows_of(found, "Car"), find(sam3, tags=Tags.of(["Car"])))
 
 
+def test_equal_scores_come_in_alphabetical_order(sam3: SAM3) -> None:
+    """CLIP reads both names the same."""
+    for names in (["car", "Car"], ["Car", "car"]):
+        found = find(sam3, tags=Tags.of(names))
+        assert len(set(found.confidence.tolist())) == len(found) / 2
+        first = found.data["class_name"][np.flatnonzero(np.diff(found.confidence) == 0)]
+        assert set(first.tolist()) == {"Car"}
+
+
+def test_boxes_without_area_are_dropped(video: Any) -> None:
+    flat = deepcopy(video.detector_model)
+    last = list(flat.detr_decoder.box_head.modules())[-1]
+    last.bias.data[2] = -200.0  # the logit of the width
+    found = find(SAM3(flat, sam3_tracker(), clip_tokenizer(), device=CPU))
+    assert len(found) == len(found.mask) == 0
+
+
 def test_two_images_in_one_call_equal_the_singles(sam3: SAM3) -> None:
     few = Tags.of(["car"])
     together = sam3.detect([IMAGE, OTHER], [TAGS, few], threshold=LOW)

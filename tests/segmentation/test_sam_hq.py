@@ -76,6 +76,13 @@ def test_masks_are_those_of_the_processor(
     np.testing.assert_allclose(found.data["mask_score"], scores.clip(0, 1), atol=1e-5)
 
 
+def test_a_score_beyond_1_is_1(network: Any) -> None:
+    sure = deepcopy(network)
+    sure.mask_decoder.iou_prediction_head.proj_out.bias.data += 3
+    [found] = SAMHQSegmenter(sure, device=CPU).segment([IMAGE], [detections(BOXES)])
+    assert found.data["mask_score"].tolist() == [1, 1, 1]
+
+
 def test_files_open_as_the_same_segmenter(network: Any, tmp_path: Path) -> None:
     row = write_files(tmp_path, network)
     found = load_sam_hq(row, device=CPU, dtype=torch.float32)
