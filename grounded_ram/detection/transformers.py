@@ -59,7 +59,7 @@ class _Seen:
 
 
 class _Recall(nn.Module):
-    """Stands in for the backbone, and answers with what it has made of the images already."""
+    """Stands in for the backbone, once, with what it has made of the images already."""
 
     def __init__(self, seen: _Seen, position_embedding: nn.Module) -> None:
         super().__init__()
@@ -67,8 +67,8 @@ class _Recall(nn.Module):
         self.position_embedding = position_embedding  # the network asks it about further levels
 
     def forward(self, *_: Tensor) -> tuple[list[tuple[Tensor, Tensor]], list[Tensor]]:
-        """Return the levels and their positions, in lists that the network may extend."""
-        return list(zip(self.seen.maps, self.seen.masks, strict=True)), list(self.seen.positions)
+        """Return the levels and their positions, a list that the network extends."""
+        return list(zip(self.seen.maps, self.seen.masks, strict=True)), self.seen.positions
 
 
 class TransformersDetector(PromptedDetector[_Seen]):

@@ -18,6 +18,7 @@ from grounded_ram.detection.network import GroundingDINO
 from grounded_ram.detection.prompted import preprocess
 from grounded_ram.detection.text import PromptTokenizer
 from grounded_ram.errors import InputError, WeightsError
+from grounded_ram.prompts import make_prompts
 from grounded_ram.weights import Checkpoint, WeightFile
 from tests.detection.found import assert_equal, columns
 
@@ -81,6 +82,21 @@ def test_one_to_six_hundred_tags_over_one_pass_of_the_backbone(
     assert [names[row] for row in rows] == list(labels)
     assert len(set(labels)) >= {1: 1, 2: 1, 40: 2, 600: 10}[count]
     assert (np.diff(scores) <= 0).all()
+
+
+def test_each_prompt_answers_for_its_own_tags(
+    detector: GroundingDINODetector, tokenizer: PromptTokenizer, pictures: list[Pixels]
+) -> None:
+    names = sorted(f"dog {number}" for number in range(150))
+    prompts = make_prompts(names, tokenizer)
+    assert len(prompts) > 1
+    (together,) = detector.detect(pictures[:1], [Tags.of(names)], threshold=0.2)
+    for prompt in prompts:
+        asked = [names[row] for row in prompt.rows]
+        (alone,) = detector.detect(pictures[:1], [Tags.of(asked)], threshold=0.2)
+        mine = together[np.isin(together.data["class_name"], asked)]
+        for column in (0, 1, 3):
+            np.testing.assert_array_equal(columns(mine)[column], columns(alone)[column])
 
 
 WORDS = ("car", "race car", "car wash", "Car", "U.S. flag?", "dog", "hot dog", "\u732b", "a" * 30)

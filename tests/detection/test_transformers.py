@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -184,18 +185,25 @@ class TestAgreement:
         np.testing.assert_allclose(confidence, best.values[order][inside], rtol=0, atol=1e-6)
         np.testing.assert_allclose(boxes, corners[inside], rtol=0, atol=1e-3)
 
-    @pytest.mark.parametrize("said", [True, False])
-    def test_each_layer_keeps_its_own_heads_whether_the_config_says_so_or_not(
+    @pytest.mark.parametrize("decoders", [True, False], ids=["decoder's names", "other names"])
+    @pytest.mark.parametrize("said", [True, False], ids=["told in the config", "not told"])
+    def test_each_layer_keeps_its_own_heads(
         self,
         said: bool,
+        decoders: bool,
         tmp_path: Path,
         case: Path,
         tokenizer: PromptTokenizer,
         pictures: list[Pixels],
     ) -> None:
         network = write_mm_grounding_dino(tmp_path)
-        names = load_file(tmp_path / "model.safetensors").keys()
-        assert "model.decoder.bbox_embed.1.layers.0.weight" in names
+        weights = load_file(tmp_path / "model.safetensors")
+        assert "model.decoder.bbox_embed.1.layers.0.weight" in weights
+        if not decoders:
+            shorter = {
+                re.sub(r"model\.decoder\.(?=\w+_embed)", "", k): t for k, t in weights.items()
+            }
+            save_file(shorter, tmp_path / "model.safetensors")
         if not said:
             config = json.loads((tmp_path / "config.json").read_text("utf-8"))
             silent = {k: v for k, v in config.items() if not k.endswith("_embed_share")}
@@ -338,6 +346,28 @@ def test_many_tags_over_one_pass_of_the_backbone(
     assert [names[row] for row in rows_found] == list(labels)
     assert (np.diff(scores) <= 0).all()
     assert len(found) > 20 * (count // 100)  # each prompt gives its own boxes
+
+
+@pytest.mark.parametrize("kind", PROMPTED)
+def test_pictures_with_fewer_cells_than_queries_are_padded(
+    kind: str, tokenizer: PromptTokenizer, detectors: Callable[[str], Any]
+) -> None:
+    small = TransformersDetector(detectors(kind).network, tokenizer, short_side=16, long_side=24)
+    noise = np.random.default_rng(0).integers(0, 256, (3, 40, 3), np.uint8)
+    images = [noise, np.ascontiguousarray(noise.transpose(1, 0, 2)), noise[:, :3], noise[:, :5]]
+    seen: list[tuple[int, ...]] = []
+    hook = small.network.model.backbone.register_forward_pre_hook(
+        lambda _, inputs: seen.append((*inputs[0].shape[2:], *inputs[1].sum((1, 2)).tolist()))
+    )
+    try:
+        every = small.detect(images, [Tags.of(["dog"])] * 4, threshold=0.0)
+    finally:
+        hook.remove()
+    # 20 cells of 8 pixels a side, and how many pixels are the picture's
+    assert seen == [(40, 26, 2 * 26), (26, 40, 2 * 26), (80, 16, 256), (56, 23, 14 * 23)]
+    for found, image in zip(every, images, strict=True):
+        assert len(found) > 0
+        assert (found.xyxy[:, 2:] <= np.array(image.shape[1::-1])).all()
 
 
 @pytest.mark.parametrize("kind", PROMPTED)
