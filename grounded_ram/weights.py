@@ -44,6 +44,7 @@ __all__ = [
     "find_checkpoint",
     "hub_checkpoint",
     "load_state_dict",
+    "misfit",
     "missing",
     "relocate",
     "with_missing",
@@ -75,7 +76,10 @@ def fetch(checkpoint: Checkpoint, *, on_progress: OnProgress | None = None) -> d
     Raises:
         WeightsError: a file is missing and cannot be had; the message says which and what to type.
     """
-    lost = missing(checkpoint)
+    here = {role: find_whole(file) for role, file in checkpoint.files.items()}
+    lost = [
+        file for role, file in checkpoint.files.items() if here[role] is None and not file.optional
+    ]
     if any(file.is_local for file in lost):
         raise _missing_error(checkpoint, lost, "These files are never downloaded.")
     if lost and is_offline():
@@ -84,7 +88,9 @@ def fetch(checkpoint: Checkpoint, *, on_progress: OnProgress | None = None) -> d
     if lost and checkpoint.terms:
         logger.warning("%s (%s): %s", checkpoint.name, checkpoint.licence, checkpoint.terms)
     try:
-        found = {role: _get(file, on_progress) for role, file in checkpoint.files.items()}
+        found = {
+            role: here[role] or _get(file, on_progress) for role, file in checkpoint.files.items()
+        }
     except WeightsError as error:
         raise _missing_error(checkpoint, missing(checkpoint), f"{error}.") from error
     return {role: path for role, path in found.items() if path is not None}
@@ -115,10 +121,7 @@ def with_missing(error: WeightsError, checkpoints: Sequence[Checkpoint]) -> Weig
 
 
 def _get(file: WeightFile, on_progress: OnProgress | None) -> Path | None:
-    """Return where a whole file lies, downloaded if need be; None for one that may be lacking."""
-    path = find_whole(file)
-    if path is not None:
-        return path
+    """Download a file and return where it lies; None for one that its repository lacks."""
     if file.optional and (is_offline() or is_known_absent(file)):
         return None
     try:
@@ -152,6 +155,27 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return {
         name: value.float() if value.is_floating_point() else value for name, value in state.items()
     }
+
+
+def misfit(expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> str:
+    """Say in what tensors are not those that a network expects; nothing where they are.
+
+    Args:
+        expected: the network's ``state_dict()``.
+        found: the tensors to put into it, by the same names.
+    """
+    wrong = {
+        "missing": sorted(expected.keys() - found.keys()),
+        "unknown": sorted(found.keys() - expected.keys()),
+        "of another shape": sorted(
+            key for key in expected.keys() & found.keys() if expected[key].shape != found[key].shape
+        ),
+    }
+    return "; ".join(
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for what, keys in wrong.items()
+        if keys
+    )
 
 
 def _read_tensors(path: Path) -> Any:

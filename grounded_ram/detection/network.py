@@ -15,6 +15,7 @@ from grounded_ram.detection.config import GroundingDINOConfig, SwinConfig
 from grounded_ram.detection.text import PromptBatch, TextEncoder
 from grounded_ram.detection.transformer import Decoder, Encoder, ImageFeatures, TextFeatures
 from grounded_ram.errors import WeightsError
+from grounded_ram.weights import misfit
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # as in transformer.py
@@ -223,25 +224,9 @@ def load_weights(network: GroundingDINO, weights: Mapping[str, Tensor]) -> None:
             source = "bbox_embed.0." + name.split(".", 2)[2]
             if source in found:
                 found[key] = found[source]
-    _check_keys(expected, found)
+    if problems := misfit(expected, found):
+        raise WeightsError(f"these weights are of another Grounding-DINO: {problems}")
     network.load_state_dict(found)
-
-
-def _check_keys(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    wrong = {
-        "missing": sorted(expected.keys() - found.keys()),
-        "unknown": sorted(found.keys() - expected.keys()),
-        "of another shape": sorted(
-            k for k in expected.keys() & found.keys() if expected[k].shape != found[k].shape
-        ),
-    }
-    problems = [
-        f"{len(v)} {k} ({', '.join(v[:3])}{', ...' if len(v) > 3 else ''})"
-        for k, v in wrong.items()
-        if v
-    ]
-    if problems:
-        raise WeightsError(f"these weights are of another Grounding-DINO: {'; '.join(problems)}")
 
 
 def _build_swin(config: SwinConfig) -> nn.Module:

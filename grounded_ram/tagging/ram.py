@@ -20,7 +20,7 @@ from grounded_ram.ram.label_queries import CLIPLabels
 from grounded_ram.ram.model import RAM, UNREAD_PREFIXES, RAMConfig, tagging_weights
 from grounded_ram.tagging.table import TagTable, check_threshold
 from grounded_ram.vocabulary.translations import read_translations
-from grounded_ram.weights import Checkpoint, fetch, find_checkpoint, load_state_dict
+from grounded_ram.weights import Checkpoint, fetch, find_checkpoint, load_state_dict, misfit
 
 if TYPE_CHECKING:
     from grounded_ram.images import Image
@@ -281,25 +281,9 @@ def load_weights(
         WeightsError: a key is missing, unknown, or of another shape.
     """
     weights = tagging_weights(state, unread)
-    expected = network.state_dict()
-    wrong = {
-        "missing": sorted(expected.keys() - weights.keys()),
-        "unknown": sorted(weights.keys() - expected.keys()),
-        "of another shape": sorted(
-            key
-            for key in expected.keys() & weights.keys()
-            if expected[key].shape != weights[key].shape
-        ),
-    }
-    problems = [
-        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-        for what, keys in wrong.items()
-        if keys
-    ]
-    if problems:
+    if problems := misfit(network.state_dict(), weights):
         raise WeightsError(
-            f"{name}: these are not the weights of this {type(network).__name__}: "
-            f"keys {'; '.join(problems)}"
+            f"{name}: these are not the weights of this {type(network).__name__}: keys {problems}"
         )
     network.load_state_dict(weights)
 
