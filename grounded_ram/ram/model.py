@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from grounded_ram.ram.swin import SwinConfig, SwinEncoder
-from grounded_ram.ram.tag_decoder import HeadSizes, TagDecoder
+from grounded_ram.ram.swin import SwinEncoder
+from grounded_ram.ram.tag_decoder import TagDecoder, TaggingConfig
 
 UNREAD_PREFIXES = ("tag_encoder.", "text_decoder.")
 """Keys of an official checkpoint that tagging leaves unread: the two networks that write captions.
@@ -23,7 +23,7 @@ DERIVED_SUFFIXES = (".relative_position_index", ".attn_mask")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RAMConfig(SwinConfig):
+class RAMConfig(TaggingConfig):
     """Sizes of RAM, on top of its image encoder's; the defaults are those of the official RAM.
 
     Raises:
@@ -31,36 +31,15 @@ class RAMConfig(SwinConfig):
     """
 
     num_tags: int = 4585
-    """Tags that the checkpoint knows."""
     image_proj_dim: int = 512
     """Channels of the image tokens that the head looks at."""
     label_dim: int = 512
     """Channels of a label embedding."""
-    head_width: int = 768
-    """Channels of a query inside the head."""
-    head_layers: int = 2
-    """Layers of the head."""
-    head_heads: int = 4
-    """Attention heads of each of the head's layers."""
-    head_ffn: int = 3072
-    """Channels inside the head's feed-forward networks."""
-    dropout: float = 0.1
-    """In training: dropout inside the head."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.head_sizes()
-
-    def head_sizes(self) -> HeadSizes:
-        """Return the sizes of the tagging head."""
-        return HeadSizes(
-            layers=self.head_layers,
-            width=self.head_width,
-            memory_dim=self.image_proj_dim,
-            heads=self.head_heads,
-            ffn=self.head_ffn,
-            dropout=self.dropout,
-        )
+    @property
+    def memory_dim(self) -> int:
+        """Channels of the image tokens that the head looks at: the projected ones."""
+        return self.image_proj_dim
 
 
 class TextQueryNetwork(nn.Module):

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from grounded_ram.ram.swin import SwinConfig, SwinEncoder
-from grounded_ram.ram.tag_decoder import HeadSizes, TagDecoder
+from grounded_ram.ram.swin import SwinEncoder
+from grounded_ram.ram.tag_decoder import TagDecoder, TaggingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tag2TextConfig(SwinConfig):
+class Tag2TextConfig(TaggingConfig):
     """Sizes of Tag2Text; the defaults are those of the official one, with Swin-B at 384 pixels.
 
     Raises:
@@ -28,32 +28,6 @@ class Tag2TextConfig(SwinConfig):
     heads: tuple[int, ...] = (4, 8, 16, 32)
     """Attention heads of each stage."""
     num_tags: int = 3429
-    """Tags that the checkpoint knows."""
-    head_width: int = 768
-    """Channels of a query inside the head."""
-    head_layers: int = 2
-    """Layers of the head."""
-    head_heads: int = 4
-    """Attention heads of each of the head's layers."""
-    head_ffn: int = 3072
-    """Channels inside the head's feed-forward networks."""
-    dropout: float = 0.1
-    """In training: dropout inside the head."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.head_sizes()
-
-    def head_sizes(self) -> HeadSizes:
-        """Return the sizes of the tagging head, which looks at the encoder's own tokens."""
-        return HeadSizes(
-            layers=self.head_layers,
-            width=self.head_width,
-            memory_dim=self.out_dim,
-            heads=self.head_heads,
-            ffn=self.head_ffn,
-            dropout=self.dropout,
-        )
 
 
 class TagClassifier(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from grounded_ram.errors import InputError
+from grounded_ram.ram.swin import SwinConfig
 
 LAYER_NORM_EPS = 1e-12
 
@@ -38,6 +39,48 @@ class HeadSizes:
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise InputError(f"{self.width} channels cannot be split over {self.heads} heads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggingConfig(SwinConfig):
+    """Sizes of an image encoder and a tagging head; the head's are those of all official models.
+
+    Raises:
+        InputError: the sizes contradict each other.
+    """
+
+    num_tags: int
+    """Tags that the checkpoint knows."""
+    head_width: int = 768
+    """Channels of a query inside the head."""
+    head_layers: int = 2
+    """Layers of the head."""
+    head_heads: int = 4
+    """Attention heads of each of the head's layers."""
+    head_ffn: int = 3072
+    """Channels inside the head's feed-forward networks."""
+    dropout: float = 0.1
+    """In training: dropout inside the head."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.head_sizes()
+
+    @property
+    def memory_dim(self) -> int:
+        """Channels of the image tokens that the head looks at: the encoder's own."""
+        return self.out_dim
+
+    def head_sizes(self) -> HeadSizes:
+        """Return the sizes of the tagging head."""
+        return HeadSizes(
+            layers=self.head_layers,
+            width=self.head_width,
+            memory_dim=self.memory_dim,
+            heads=self.head_heads,
+            ffn=self.head_ffn,
+            dropout=self.dropout,
+        )
 
 
 class KeysValues(NamedTuple):
