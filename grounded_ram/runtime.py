@@ -1,12 +1,19 @@
-"""Where and how networks run: the device, the number type, and batches of inputs of one size."""
+"""Where and how networks run: device, number type, pixels, and batches of inputs of one size."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
+import numpy as np
 import torch
+from PIL import Image as PILImage
 
 from grounded_ram.errors import InputError
+from grounded_ram.images import Image
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of red, green and blue over ImageNet, where 1 is white: most networks want pixels so spread."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Number types that networks run in, by name."""
@@ -56,6 +63,19 @@ def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     if chosen is None or chosen not in DTYPES.values():
         raise InputError(f'dtype must be "auto", {" or ".join(map(repr, DTYPES))}; got {dtype!r}')
     return chosen
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Return the context in which networks compute in a shorter type; float32 is none."""
+    shorter = dtype != torch.float32
+    return torch.autocast(device.type, dtype if shorter else None, enabled=shorter)
+
+
+def resized(image: Image, size_hw: tuple[int, int]) -> torch.Tensor:
+    """Resize an image (bilinear, in 8 bits): (3, h, w) float32 in [0, 1]."""
+    height, width = size_hw
+    picture = PILImage.fromarray(image).resize((width, height), PILImage.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
 
 
 def groups(keys: Iterable[Hashable], batch_size: int) -> list[list[int]]:

@@ -14,7 +14,6 @@ import numpy as np
 import supervision as sv
 import torch
 from numpy.typing import NDArray
-from PIL import Image as PILImage
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,6 +22,7 @@ from grounded_ram.detection.answers import Found, best_rows, name_order, to_dete
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
 from grounded_ram.prompts import prompt_text
+from grounded_ram.runtime import autocast, resized
 
 QUERY = "a photo of a {}"
 
@@ -110,8 +110,7 @@ class OWLv2Detector:
     def _ask(self, image: Image, query: tuple[Tensor, Tensor], threshold: float) -> Found:
         pixels, filled = preprocess(image, self._side)
         network, device = self.network, self.network.device
-        autocast = torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32)
-        with autocast:
+        with autocast(device, self._dtype):
             texts, patches, _ = network.image_text_embedder(
                 input_ids=query[0].to(device),
                 pixel_values=pixels[None].to(device),
@@ -139,7 +138,5 @@ def preprocess(image: Image, side: int) -> tuple[Tensor, NDArray[np.float32]]:
         The square, (3, side, side) float32, and which part of its (width, height) the image fills.
     """
     height, width = (max(1, round(n * side / max(image.shape[:2]))) for n in image.shape[:2])
-    resized = PILImage.fromarray(image).resize((width, height), PILImage.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).float() / 255
-    square = functional.pad(pixels, (0, side - width, 0, side - height))
+    square = functional.pad(resized(image, (height, width)), (0, side - width, 0, side - height))
     return (square - _MEAN) / _STD, np.array([width / side, height / side], np.float32)

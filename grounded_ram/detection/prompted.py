@@ -16,7 +16,6 @@ import numpy as np
 import supervision as sv
 import torch
 from numpy.typing import NDArray
-from PIL import Image as PILImage
 from torch import Tensor
 
 from grounded_ram.annotation import Tags
@@ -25,12 +24,12 @@ from grounded_ram.detection.text import PromptBatch, PromptTokenizer
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
 from grounded_ram.prompts import Prompt, make_prompts, tag_scores
-from grounded_ram.runtime import groups
+from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD, autocast, groups, resized
 
 SeenT = TypeVar("SeenT")
 
-_MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
-_STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+_MEAN = torch.tensor(IMAGENET_MEAN)[:, None, None]
+_STD = torch.tensor(IMAGENET_STD)[:, None, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,11 +147,8 @@ class PromptedDetector(ABC, Generic[SeenT]):
     @torch.inference_mode()
     def _ask(self, pixels: Tensor, questions: Sequence[tuple[int, Prompt]]) -> list[_Answer]:
         """Answer prompts about (B, 3, h, w) images, each told by its place in the batch."""
-        autocast = torch.autocast(
-            self._device.type, self._dtype, enabled=self._dtype != torch.float32
-        )
         answers: list[_Answer] = []
-        with autocast:
+        with autocast(self._device, self._dtype):
             seen = self._see(pixels.to(self._device))
             for start in range(0, len(questions), self._batch_size):
                 places, prompts = zip(*questions[start : start + self._batch_size], strict=True)
@@ -196,10 +192,7 @@ def resized_hw(size_hw: tuple[int, ...], short_side: int, long_side: int) -> tup
 
 def preprocess(image: Image, short_side: int, long_side: int) -> Tensor:
     """Resize (bilinear, in 8 bits) and normalise an image: (3, h, w) float32."""
-    height, width = resized_hw(image.shape[:2], short_side, long_side)
-    resized = PILImage.fromarray(image).resize((width, height), PILImage.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).float() / 255
-    return (pixels - _MEAN) / _STD
+    return (resized(image, resized_hw(image.shape[:2], short_side, long_side)) - _MEAN) / _STD
 
 
 def _best_tags(answer: _Answer, prompt: Prompt, threshold: float) -> Found:

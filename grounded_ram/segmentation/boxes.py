@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -130,11 +129,6 @@ class BoxSegmenter(ABC, Generic[ModelT, FeaturesT]):
     @abstractmethod
     def binarise(self, logits: torch.Tensor, image: EmbeddedImage[FeaturesT]) -> torch.Tensor:
         """Turn (N, 1, h, w) logits into (N, H, W) bool masks of the image's size."""
-
-
-def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
-    """Return the context in which networks compute in a half-size type; for float32, none."""
-    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def scale_boxes(

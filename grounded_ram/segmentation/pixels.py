@@ -13,6 +13,7 @@ from torchvision.transforms.v2.functional import resize
 
 from grounded_ram.errors import WeightsError
 from grounded_ram.images import Image
+from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Pixels:
         return (pixels.float() - mean) / std
 
 
-IMAGENET = Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET = Pixels(IMAGENET_MEAN, IMAGENET_STD)
 
 
 def read_pixels(files: Mapping[str, Path], usual: Pixels) -> Pixels:

@@ -23,7 +23,8 @@ from segment_anything.modeling import (
 
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
-from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, autocast, scale_boxes
+from grounded_ram.runtime import autocast
+from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, scale_boxes
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict
 
 

@@ -16,7 +16,8 @@ from torch.nn.functional import interpolate
 
 from grounded_ram.images import Image
 from grounded_ram.pretrained import load_pretrained, transformers_class
-from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, autocast, scale_boxes
+from grounded_ram.runtime import autocast
+from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, scale_boxes
 from grounded_ram.segmentation.pixels import IMAGENET, Pixels, read_pixels, to_square
 from grounded_ram.weights import Checkpoint, fetch
 

@@ -20,10 +20,11 @@ from tokenizers import Tokenizer
 from torch.nn.functional import interpolate
 
 from grounded_ram.annotation import Tags
+from grounded_ram.detection.answers import name_order
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
 from grounded_ram.pretrained import load_pretrained, transformers_class
-from grounded_ram.segmentation.boxes import autocast
+from grounded_ram.runtime import autocast
 from grounded_ram.segmentation.masks import no_masks, pack
 from grounded_ram.segmentation.pixels import Pixels, read_pixels, to_square
 from grounded_ram.segmentation.sam2 import SAM2Segmenter
@@ -113,8 +114,7 @@ class SAM3:
         if not len(tags):
             return _join([], tags, image)
         seen = self._see(image)
-        alphabetical = sorted(range(len(tags)), key=tags.names.__getitem__)
-        answers = ((row, self._ask(seen, tags.names[row])) for row in alphabetical)
+        answers = ((row, self._ask(seen, tags.names[row])) for row in name_order(tags).tolist())
         return _join([_take(one, row, image, threshold) for row, one in answers], tags, image)
 
     def _see(self, image: Image) -> Any:

@@ -18,7 +18,8 @@ from grounded_ram.ram.caption import CaptionTokenizer, Search
 from grounded_ram.ram.captioner import DERIVED_PREFIXES, CaptionNetworks, tied_keys
 from grounded_ram.ram.model import RAM, UNREAD_PREFIXES, tagging_weights
 from grounded_ram.ram.tag2text import Tag2Text
-from grounded_ram.tagging.ram import TableTagger, load_weights, prepare, read_ram
+from grounded_ram.runtime import autocast
+from grounded_ram.tagging.ram import QueryTagger, load_weights, read_ram
 from grounded_ram.tagging.table import TagTable
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict
 
@@ -57,7 +58,7 @@ class Captioner(Protocol):
         ...
 
 
-class CaptioningTagger(TableTagger):
+class CaptioningTagger(QueryTagger):
     """A ``stages.Tagger`` and a ``Captioner`` over RAM or Tag2Text and its text networks.
 
     Args:
@@ -65,9 +66,7 @@ class CaptioningTagger(TableTagger):
         table: the tags asked for.
         text: the text networks that share weights with ``network``; moved and set like it.
         tokenizer: over their vocabulary.
-        queries: one row a row of the table, as ``network.label_queries`` makes them; None means all
-            of the checkpoint's own.
-        options: ``device``, ``dtype`` and ``batch_size``, as ``TableTagger`` takes them.
+        options: ``queries``, ``device``, ``dtype``, ``batch_size``, as ``QueryTagger`` takes them.
 
     Raises:
         InputError: there is not one query for each tag.
@@ -79,23 +78,11 @@ class CaptioningTagger(TableTagger):
         table: TagTable,
         text: CaptionNetworks,
         tokenizer: CaptionTokenizer,
-        *,
-        queries: Tensor | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(network, table, image_size=network.config.image_size, **options)
-        self.network = network
+        super().__init__(network, table, **options)
         self.text = text.to(self.device).eval()
         self.tokenizer = tokenizer
-        with torch.inference_mode():
-            asked = network.label_queries() if queries is None else queries.to(self.device)
-        if len(asked) != len(table):
-            raise InputError(f"expected a query for each of {len(table)} tags, got {len(asked)}")
-        self.queries = asked
-
-    def logits(self, batch: Tensor) -> Tensor:
-        """Return the (B, L) logits of the table's tags for (B, 3, S, S) prepared images."""
-        return self.network.decode(self._look(batch), self.queries)
 
     def caption(
         self,
@@ -133,15 +120,11 @@ class CaptioningTagger(TableTagger):
         self, images: Sequence[Image], given: Sequence[Sequence[str]] | None, search: Search
     ) -> list[str]:
         """Look at a few images once and write their captions."""
-        batch = torch.stack([prepare(image, self.image_size) for image in images])
-        shorter = self.dtype != torch.float32
-        with torch.autocast(self.device.type, self.dtype if shorter else None, enabled=shorter):
-            tokens = self._look(batch.to(self.device))
+        with autocast(self.device, self.dtype):
+            batch = self._prepared(images)
+            tokens = self.network.image_tokens(self.network.visual_encoder(batch).tokens)
             names = self._seen(tokens) if given is None else given
             return self.text.write(names, tokens, self.tokenizer, search)
-
-    def _look(self, batch: Tensor) -> Tensor:
-        return self.network.image_tokens(self.network.visual_encoder(batch).tokens)
 
     def _seen(self, tokens: Tensor) -> list[list[str]]:
         """Return the names of every row of the table that is above its threshold, in list order."""

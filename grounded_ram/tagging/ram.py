@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image as PILImage
 from torch import Tensor, nn
 
 from grounded_ram.annotation import Tags
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.ram.label_queries import CLIPLabels
 from grounded_ram.ram.model import RAM, UNREAD_PREFIXES, RAMConfig, tagging_weights
+from grounded_ram.ram.tag2text import Tag2Text
+from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD, autocast, resized
 from grounded_ram.tagging.table import TagTable, check_threshold
 from grounded_ram.vocabulary.translations import read_translations
 from grounded_ram.weights import Checkpoint, fetch, find_checkpoint, load_state_dict, misfit
@@ -25,26 +26,9 @@ from grounded_ram.weights import Checkpoint, fetch, find_checkpoint, load_state_
 if TYPE_CHECKING:
     from grounded_ram.images import Image
 
-__all__ = [
-    "OPEN_SET_THRESHOLD",
-    "RAMTagger",
-    "TableTagger",
-    "TagTable",
-    "chinese_names",
-    "fitting_labels",
-    "load_ram",
-    "load_weights",
-    "prepare",
-    "read_network",
-    "read_ram",
-]
-
 OPEN_SET_THRESHOLD = 0.5
 """Threshold of words that are no tags of the checkpoint, as the official code has it: such words
 score lower than the tags that the network was trained on."""
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 ConfigT = TypeVar("ConfigT", bound=RAMConfig)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -110,16 +94,19 @@ class TableTagger(ABC):
     @torch.inference_mode()
     def _score(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Run the network once over a few images."""
-        batch = torch.stack([prepare(image, self.image_size) for image in images])
-        shorter = self.dtype != torch.float32
-        with torch.autocast(self.device.type, self.dtype if shorter else None, enabled=shorter):
-            logits = self.logits(batch.to(self.device))
+        with autocast(self.device, self.dtype):
+            logits = self.logits(self._prepared(images))
         scores: NDArray[np.float32] = logits.float().sigmoid().cpu().numpy()
         return scores
 
+    def _prepared(self, images: Sequence[Image]) -> Tensor:
+        """Return (B, 3, S, S) images as the network takes them, on its device."""
+        batch = torch.stack([prepare(image, self.image_size) for image in images])
+        return batch.to(self.device)
 
-class RAMTagger(TableTagger):
-    """A tagger over a ``RAM`` network.
+
+class QueryTagger(TableTagger):
+    """A tagger over a network with one query a tag, the same for every image.
 
     Args:
         network: moved to ``device`` and set to evaluation.
@@ -133,7 +120,12 @@ class RAMTagger(TableTagger):
     """
 
     def __init__(
-        self, network: RAM, table: TagTable, *, queries: Tensor | None = None, **options: Any
+        self,
+        network: RAM | Tag2Text,
+        table: TagTable,
+        *,
+        queries: Tensor | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(network, table, image_size=network.config.image_size, **options)
         self.network = network
@@ -147,6 +139,12 @@ class RAMTagger(TableTagger):
         """Return the (B, L) logits of the table's tags for (B, 3, S, S) prepared images."""
         out: Tensor = self.network(batch, self.queries)
         return out
+
+
+class RAMTagger(QueryTagger):
+    """A tagger over a ``RAM`` network; arguments as ``QueryTagger`` takes them."""
+
+    network: RAM
 
     def without(self, names: Collection[str]) -> RAMTagger:
         """Return a tagger over the same network that does not ask for some tags.
@@ -210,10 +208,8 @@ def fitting_labels(
 
 def prepare(image: Image, size: int) -> Tensor:
     """Resize an image to (3, size, size), bilinear, whatever its shape, and normalise it."""
-    resized = PILImage.fromarray(image).resize((size, size), PILImage.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).float().div(255)
     mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-    return (pixels - mean[:, None, None]) / std[:, None, None]
+    return (resized(image, (size, size)) - mean[:, None, None]) / std[:, None, None]
 
 
 def load_ram(checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype) -> RAMTagger:

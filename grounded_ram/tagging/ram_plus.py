@@ -14,10 +14,10 @@ from grounded_ram.ram.plus import RAMPlus, RAMPlusConfig
 from grounded_ram.tagging.ram import (
     OPEN_SET_THRESHOLD,
     TableTagger,
-    TagTable,
     fitting_labels,
     read_network,
 )
+from grounded_ram.tagging.table import TagTable
 from grounded_ram.weights import Checkpoint, fetch
 
 if TYPE_CHECKING:

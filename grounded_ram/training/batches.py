@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from grounded_ram.tagging.ram import IMAGENET_MEAN, IMAGENET_STD
+from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD
 from grounded_ram.training.pool import Pool
 
 

@@ -19,7 +19,8 @@ from grounded_ram.downloads import write_digests
 from grounded_ram.ram.model import RAM
 from grounded_ram.scenes.catalog import VOCABULARY
 from grounded_ram.scenes.scene import make_scene
-from grounded_ram.tagging.ram import RAMTagger, TagTable
+from grounded_ram.tagging.ram import RAMTagger
+from grounded_ram.tagging.table import TagTable
 from grounded_ram.training import tiny_detector, tiny_ram, tiny_sam
 from grounded_ram.training.checkpoint_files import model_config, write_checkpoint
 from grounded_ram.training.loop import Schedule

@@ -17,12 +17,12 @@ from grounded_ram.ram.label_queries import CLIPLabels
 from grounded_ram.ram.model import RAM, RAMConfig
 from grounded_ram.tagging.ram import (
     RAMTagger,
-    TagTable,
     chinese_names,
     load_ram,
     prepare,
     read_ram,
 )
+from grounded_ram.tagging.table import TagTable
 from grounded_ram.weights import Checkpoint, WeightFile
 from tests.small_clip import save_small_clip
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from grounded_ram.downloads import ASSETS
 from grounded_ram.errors import InputError, UnknownNameError, WeightsError
 from grounded_ram.ram.label_queries import CLIPLabels
-from grounded_ram.tagging.ram import TagTable
 from grounded_ram.tagging.ram_plus import RAMPlusTagger, load_ram_plus
+from grounded_ram.tagging.table import TagTable
 from grounded_ram.weights import CHECKPOINTS, Checkpoint, WeightFile
 
 Pixels = NDArray[np.uint8]
