@@ -13,6 +13,7 @@ from grounded_ram.ram.tag2text import Tag2Text
 from grounded_ram.tagging.captions import read_text
 from grounded_ram.tagging.ram import read_ram
 from grounded_ram.tagging.tag2text import read_tag2text
+from tests.golden_sizes import tagging_sizes
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def tag2text_files(golden: Path, folder: Path, **changes: Any) -> dict[str, Path
     case = read_json(golden / "tag2text" / "config.json")
     thresholds = {str(i): t for i, t in enumerate(case["class_threshold"]) if t > 0.69}
     settings = {
-        "model": _swin(case) | {"num_tags": len(case["tag_list"])} | _head(case),
+        "model": tagging_sizes(case),
         "text": _text(case),
         "tags": {
             "threshold": 0.68,
@@ -44,9 +45,9 @@ def ram_files(golden: Path, folder: Path, **changes: Any) -> dict[str, Path]:
     """Write the config; ``changes`` go into it."""
     case = read_json(golden / "ram_tagging" / "config.json")
     rows = zip(case["tag_list"], case["class_threshold"], strict=True)
-    more = {"num_tags": len(case["tag_list"]), "label_dim": case["label_embed_dim"]}
+    more = {"image_proj_dim": 512, "label_dim": case["label_embed_dim"]}
     settings = {
-        "model": _swin(case) | more | {"image_proj_dim": 512} | _head(case),
+        "model": tagging_sizes(case) | more,
         "text": _text(case),
         "tags": [{"name": n, "kind": "object", "threshold": t} for n, t in rows],
     }
@@ -79,28 +80,6 @@ def _files(case: Path, folder: Path, settings: dict[str, Any]) -> dict[str, Path
     config.write_text(json.dumps(settings), "utf-8")
     weights = case / "state_dict.safetensors"
     return {"weights": weights, "config": config, "vocab": case / "vocab.txt"}
-
-
-def _swin(case: dict[str, Any]) -> dict[str, Any]:
-    swin = case["swin"]
-    return {
-        "image_size": case["image_size"],
-        "patch_size": case["patch_size"],
-        "window": swin["window_size"],
-        "embed_dim": swin["embed_dim"],
-        "depths": swin["depths"],
-        "heads": swin["num_heads"],
-    }
-
-
-def _head(case: dict[str, Any]) -> dict[str, Any]:
-    head = case["q2l_config"]
-    return {
-        "head_width": head["hidden_size"],
-        "head_layers": head["num_hidden_layers"],
-        "head_heads": head["num_attention_heads"],
-        "head_ffn": head["intermediate_size"],
-    }
 
 
 def _text(case: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from grounded_ram.ram.model import RAM, RAMConfig, tagging_weights
+from tests.golden_sizes import tagging_sizes
 
 
 @pytest.fixture(scope="session")
@@ -40,22 +41,11 @@ def golden_state(golden: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def golden_network(golden: Path, golden_state: dict[str, torch.Tensor]) -> RAM:
     case = json.loads((golden / "ram_tagging" / "config.json").read_text(encoding="utf-8"))
-    swin, head = case["swin"], case["q2l_config"]
-    config = RAMConfig(
-        image_size=case["image_size"],
-        patch_size=case["patch_size"],
-        window=swin["window_size"],
-        embed_dim=swin["embed_dim"],
-        depths=tuple(swin["depths"]),
-        heads=tuple(swin["num_heads"]),
-        num_tags=len(case["tag_list"]),
-        image_proj_dim=case["encoder_width_of_tag_encoder_and_tagging_head"],
-        label_dim=case["label_embed_dim"],
-        head_width=head["hidden_size"],
-        head_layers=head["num_hidden_layers"],
-        head_heads=head["num_attention_heads"],
-        head_ffn=head["intermediate_size"],
-    )
+    sizes = tagging_sizes(case) | {
+        "image_proj_dim": case["encoder_width_of_tag_encoder_and_tagging_head"],
+        "label_dim": case["label_embed_dim"],
+    }
+    config = RAMConfig.from_dict(sizes)
     network = RAM(config).eval()
     network.load_state_dict(tagging_weights(golden_state))
     return network

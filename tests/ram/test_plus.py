@@ -15,6 +15,7 @@ from grounded_ram.errors import InputError
 from grounded_ram.ram.model import RAMConfig, tagging_weights
 from grounded_ram.ram.plus import RAMPlus, RAMPlusConfig
 from grounded_ram.training.losses import asymmetric_loss
+from tests.golden_sizes import tagging_sizes
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -32,22 +33,11 @@ def state(case: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def network(case: Path, state: dict[str, torch.Tensor]) -> RAMPlus:
     facts = json.loads((case / "config.json").read_text(encoding="utf-8"))
-    swin, head = facts["swin"], facts["q2l_config"]
-    config = RAMPlusConfig(
-        image_size=facts["image_size"],
-        patch_size=facts["patch_size"],
-        window=swin["window_size"],
-        embed_dim=swin["embed_dim"],
-        depths=tuple(swin["depths"]),
-        heads=tuple(swin["num_heads"]),
-        num_tags=len(facts["tag_list"]),
-        descriptions=facts["descriptions_per_class"],
-        label_dim=facts["label_embed_dim"],
-        head_width=head["hidden_size"],
-        head_layers=head["num_hidden_layers"],
-        head_heads=head["num_attention_heads"],
-        head_ffn=head["intermediate_size"],
-    )
+    sizes = tagging_sizes(facts) | {
+        "descriptions": facts["descriptions_per_class"],
+        "label_dim": facts["label_embed_dim"],
+    }
+    config = RAMPlusConfig.from_dict(sizes)
     built = RAMPlus(config).eval()
     built.load_state_dict(tagging_weights(state))
     return built

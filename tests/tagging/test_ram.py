@@ -24,6 +24,7 @@ from grounded_ram.tagging.ram import (
 )
 from grounded_ram.tagging.table import TagTable
 from grounded_ram.weights import Checkpoint, WeightFile
+from tests.golden_sizes import tagging_sizes
 from tests.small_clip import save_small_clip
 
 Pixels = NDArray[np.uint8]
@@ -42,27 +43,12 @@ def expected(golden: Path) -> dict[str, Any]:
 @pytest.fixture
 def settings(case: dict[str, Any]) -> dict[str, Any]:
     """The golden case's sizes and tags, as a checkpoint's config has them."""
-    swin, head = case["swin"], case["q2l_config"]
-    model = {
-        "image_size": case["image_size"],
-        "patch_size": case["patch_size"],
-        "window": swin["window_size"],
-        "embed_dim": swin["embed_dim"],
-        "depths": swin["depths"],
-        "heads": swin["num_heads"],
-        "num_tags": len(case["tag_list"]),
-        "image_proj_dim": 512,
-        "label_dim": case["label_embed_dim"],
-        "head_width": head["hidden_size"],
-        "head_layers": head["num_hidden_layers"],
-        "head_heads": head["num_attention_heads"],
-        "head_ffn": head["intermediate_size"],
-    }
+    more = {"image_proj_dim": 512, "label_dim": case["label_embed_dim"]}
     rows = zip(case["tag_list"], case["class_threshold"], strict=True)
     tags = [
         {"name": n, "kind": "scene" if n == "sunset" else "object", "threshold": t} for n, t in rows
     ]
-    return {"model": model, "image_size": case["image_size"], "tags": tags}
+    return {"model": tagging_sizes(case) | more, "image_size": case["image_size"], "tags": tags}
 
 
 @pytest.fixture

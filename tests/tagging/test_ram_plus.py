@@ -15,6 +15,7 @@ from grounded_ram.ram.label_queries import CLIPLabels
 from grounded_ram.tagging.ram_plus import RAMPlusTagger, load_ram_plus
 from grounded_ram.tagging.table import TagTable
 from grounded_ram.weights import CHECKPOINTS, Checkpoint, WeightFile
+from tests.golden_sizes import tagging_sizes
 
 Pixels = NDArray[np.uint8]
 OWN = {
@@ -42,21 +43,7 @@ def expected(folder: Path) -> dict[str, Any]:
 @pytest.fixture
 def row(folder: Path, case: dict[str, Any], tmp_path: Path) -> Checkpoint:
     """The golden case as a checkpoint."""
-    swin, head = case["swin"], case["q2l_config"]
-    model = {
-        "image_size": case["image_size"],
-        "patch_size": case["patch_size"],
-        "window": swin["window_size"],
-        "embed_dim": swin["embed_dim"],
-        "depths": swin["depths"],
-        "heads": swin["num_heads"],
-        "num_tags": len(case["tag_list"]),
-        "descriptions": case["descriptions_per_class"],
-        "head_width": head["hidden_size"],
-        "head_layers": head["num_hidden_layers"],
-        "head_heads": head["num_attention_heads"],
-        "head_ffn": head["intermediate_size"],
-    }
+    model = tagging_sizes(case) | {"descriptions": case["descriptions_per_class"]}
     rows = zip(case["tag_list"], case["class_threshold"], strict=True)
     tags = [{"name": name, "kind": "object", "threshold": limit} for name, limit in rows]
     config = tmp_path / "config.json"
