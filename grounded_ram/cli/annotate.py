@@ -15,7 +15,7 @@ import typer
 
 from grounded_ram.cli import results, terminal
 from grounded_ram.cli.inputs import Failure, Inputs, collect
-from grounded_ram.cli.models import OwnWeights, own_weights
+from grounded_ram.cli.options import AsJson, Device, OwnWeights, own_weights
 from grounded_ram.cli.output import OutputFolder
 from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.presets import Preset, resolve_preset
@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 
 MOST_LINES = 50
 """Pictures that the table shows; results.json has them all."""
+
+
+Images = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IMAGE",
+        help="Files, http(s) URLs, folders (their pictures, sub-folders too) or patterns.",
+    ),
+]
+Formats = Annotated[
+    list[str],
+    typer.Option("--format", help="coco, or what a plug-in adds; may come several times."),
+]
 
 
 class Masks(str, Enum):
@@ -77,13 +90,7 @@ class Run:
 
 
 def annotate(
-    images: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IMAGE",
-            help="Files, http(s) URLs, folders (their pictures, sub-folders too) or patterns.",
-        ),
-    ],
+    images: Images,
     *,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")
@@ -102,21 +109,16 @@ def annotate(
     box_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Drop boxes scored at or below it.")
     ] = None,
-    formats: Annotated[
-        list[str],
-        typer.Option("--format", help="coco, or what a plug-in adds; may come several times."),
-    ] = ["coco"],  # noqa: B006
+    formats: Formats = ["coco"],  # noqa: B006
     masks: Annotated[
         Masks, typer.Option(help="Shapes in the COCO file: exact, or outlines.")
     ] = Masks.rle,
     weights: OwnWeights = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Label pictures: tags, boxes, masks; write overlays and one dataset file a format.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grounded_ram.cli import terminal
-from grounded_ram.cli.output import write_picture
+from grounded_ram.cli.options import AsJson
 from grounded_ram.cli.results import count
 from grounded_ram.errors import InputError
 from grounded_ram.presets import PRESETS
@@ -59,9 +59,7 @@ def demo(
         int,
         typer.Option(min=0, max=LAST_SEED - 200, help="The first scene; another one, others."),
     ] = 1,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Draw a few scenes, annotate them from the pixels alone, and say how right that was.
 
@@ -123,6 +121,7 @@ def _annotate(seeds: Sequence[int], folder: Path) -> list[Outcome]:
     import PIL.Image
 
     from grounded_ram.evaluation.scoring import score, truth_of
+    from grounded_ram.export.files import write_picture
     from grounded_ram.pipeline import GroundedRAM
     from grounded_ram.scenes.scene import make_scene
 
@@ -143,7 +142,7 @@ def _write(outcomes: Sequence[Outcome], folder: Path, files: Sequence[str]) -> d
     """Write the COCO file, the sheet and the report; return the report."""
     from grounded_ram.cli.sheet import Pair, draw_sheet
     from grounded_ram.export.coco import write_coco
-    from grounded_ram.export.files import write_json
+    from grounded_ram.export.files import write_json, write_picture
 
     write_coco([outcome.result for outcome in outcomes], folder / COCO, root=folder)
     pairs = [

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from grounded_ram.cli import terminal
-from grounded_ram.cli.models import OwnWeights, own_weights
+from grounded_ram.cli.options import AsJson, Device, OwnWeights, own_weights
 
 
 def evaluate(
@@ -18,10 +18,8 @@ def evaluate(
         str, typer.Option(help="The preset; only the tiny one was trained on such scenes.")
     ] = "tiny",
     weights: OwnWeights = None,
-    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", "cuda:1", "mps".')] = "auto",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
-    ] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Print tagging mAP, box and mask AP and the share of right labels on fresh scenes.
 

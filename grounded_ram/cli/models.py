@@ -10,27 +10,13 @@ import typer
 
 from grounded_ram.cache import known_sha256
 from grounded_ram.cli import terminal
+from grounded_ram.cli.options import AsJson
 from grounded_ram.disk import size_text
 from grounded_ram.downloads import WeightFile, find_whole, locate
-from grounded_ram.errors import InputError
 from grounded_ram.presets import PRESETS, Preset, resolve_preset
 from grounded_ram.weights import CHECKPOINTS, Checkpoint, find_checkpoint, missing
 
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
-]
 Names = Annotated[list[str] | None, typer.Argument(metavar="PRESET|CHECKPOINT", show_default=False)]
-
-OwnWeights = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--weights",
-        metavar="STAGE=PATH",
-        help="Use this file as the weights of the tagger, detector or segmenter; STAGE.ROLE=PATH "
-        "replaces another of its files. May come several times.",
-        show_default=False,
-    ),
-]
 
 models = typer.Typer(invoke_without_command=True)
 
@@ -156,21 +142,6 @@ def _show_results(results: Sequence[dict[str, Any]], checkpoints: Sequence[Check
     held = {row["checkpoint"] for row in results}
     if alone := [row.name for row in checkpoints if row.name not in held]:
         terminal.say(f"nobody published a result to compare with: {', '.join(alone)}")
-
-
-def own_weights(given: Sequence[str] | None) -> dict[str, str]:
-    """Take apart what ``--weights`` was given: paths by stage, or by "stage.role".
-
-    Raises:
-        InputError: one is not of the form STAGE=PATH.
-    """
-    paths = {}
-    for text in given or ():
-        stage, equals, path = text.partition("=")
-        if not (stage and equals and path):
-            raise InputError(f"--weights expects STAGE=PATH, as in tagger=ram.pth; got {text!r}")
-        paths[stage] = path
-    return paths
 
 
 def find_checkpoints(names: Sequence[str]) -> list[Checkpoint]:

@@ -16,8 +16,6 @@ from grounded_ram.errors import InputError
 if TYPE_CHECKING:
     import PIL.Image
 
-_JPEG_MAX_SIDE = 65_500
-
 
 class OutputFolder:
     """Where a run writes, and which names it has given.
@@ -50,8 +48,9 @@ class OutputFolder:
 
     def write_overlay(self, picture: PIL.Image.Image, name: str) -> Path:
         """Write a drawn picture under the name of its original, and return where."""
-        kind = ".jpg" if max(picture.size) <= _JPEG_MAX_SIDE else ".png"
-        path = self.overlays / self._free_name(name, kind)
+        from grounded_ram.export.files import picture_ending, write_picture
+
+        path = self.overlays / self._free_name(name, picture_ending(picture.size))
         write_picture(picture, path)
         return path
 
@@ -64,14 +63,3 @@ class OutputFolder:
         free = next(c.as_posix() for c in choices if c.as_posix().casefold() not in self._taken)
         self._taken.add(free.casefold())
         return free
-
-
-def write_picture(picture: PIL.Image.Image, path: Path) -> None:
-    """Write a JPEG or PNG, by the path's ending, whole or not at all."""
-    from grounded_ram.export.files import replacing
-
-    with replacing(path) as file:
-        if path.suffix == ".png":
-            picture.save(file, "PNG")
-        else:
-            picture.save(file, "JPEG", quality=92, subsampling=0)

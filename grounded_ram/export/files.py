@@ -8,9 +8,14 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+_JPEG_MAX_SIDE = 65_500
 
 
 @contextmanager
@@ -34,6 +39,20 @@ def write_json(value: Any, path: Path, *, indent: int | None = None) -> None:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def picture_ending(size: tuple[int, int]) -> str:
+    """Return ".jpg", or ".png" for a picture of a size, in pixels, that JPEG cannot hold."""
+    return ".jpg" if max(size) <= _JPEG_MAX_SIDE else ".png"
+
+
+def write_picture(picture: PIL.Image.Image, path: Path) -> None:
+    """Write a JPEG or PNG, by the path's ending, whole or not at all."""
+    with replacing(path) as file:
+        if path.suffix == ".png":
+            picture.save(file, "PNG")
+        else:
+            picture.save(file, "JPEG", quality=92, subsampling=0)
 
 
 def plain(value: Any) -> Any:

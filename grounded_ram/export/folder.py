@@ -9,11 +9,10 @@ from typing import Any
 
 from grounded_ram.annotation import Annotation, ImageFacts
 from grounded_ram.export.coco import to_coco
-from grounded_ram.export.files import plain, replacing, write_json
+from grounded_ram.export.files import picture_ending, plain, write_json, write_picture
 from grounded_ram.overlay import draw_overlay
 
 ENDINGS = (".tags.json", ".coco.json", ".overlay.jpg")
-JPEG_MAX_SIDE = 65_500
 NAME_LENGTH = 60
 
 
@@ -26,13 +25,8 @@ def save_annotation(annotation: Annotation, folder: str | Path) -> list[Path]:
     write_json(to_tags(annotation), tags, indent=2)
     write_json(to_coco([annotation]), coco)
     overlay = draw_overlay(annotation)
-    if max(overlay.size) > JPEG_MAX_SIDE:
-        picture = picture.with_suffix(".png")
-    with replacing(picture) as file:
-        if picture.suffix == ".png":
-            overlay.save(file, "PNG")
-        else:
-            overlay.save(file, "JPEG", quality=92, subsampling=0)
+    picture = picture.with_suffix(picture_ending(overlay.size))
+    write_picture(overlay, picture)
     return [tags, coco, picture]
 
 

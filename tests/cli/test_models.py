@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from grounded_ram import cache
-from grounded_ram.cli.models import describe_checkpoint, own_weights
+from grounded_ram.cli.models import describe_checkpoint
+from grounded_ram.cli.options import own_weights
 from grounded_ram.cli.root import app
 from grounded_ram.downloads import WeightFile
 from grounded_ram.errors import InputError

@@ -3,8 +3,9 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
-from grounded_ram.cli.output import OutputFolder, write_picture
+from grounded_ram.cli.output import OutputFolder
 from grounded_ram.errors import InputError
+from grounded_ram.export.files import write_picture
 
 
 def picture(width: int = 8, height: int = 4) -> PIL.Image.Image:
