@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, get_args
@@ -90,6 +91,27 @@ def load_image(
     if hasattr(source, "read"):
         return _load_stream(io.BytesIO(_read_all(source)), None, max_pixels)
     raise InputError(f"expected {_ACCEPTED}; got {type(source).__name__}")
+
+
+def load_images(
+    sources: Iterable[ImageSource], *, color: ColorOrder = "bgr", max_pixels: int = MAX_PIXELS
+) -> list[LoadedImage]:
+    """Read several pictures; arguments as for ``load_image``.
+
+    Raises:
+        InputError: one picture came instead of several, or one of them cannot be used: which one is
+            told by its place.
+    """
+    alone = (str, bytes, bytearray, os.PathLike, PIL.Image.Image)
+    if isinstance(sources, alone) or hasattr(sources, "read") or getattr(sources, "ndim", 4) != 4:
+        raise InputError("images: expected several in a list, got one; annotate() takes one")
+    loaded = []
+    for place, source in enumerate(sources):
+        try:
+            loaded.append(load_image(source, color=color, max_pixels=max_pixels))
+        except InputError as error:
+            raise InputError(f"image {place} of the batch, counted from 0: {error}") from error
+    return loaded
 
 
 def _load_path(path: str, max_pixels: int) -> LoadedImage:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import PIL.Image
 import supervision as sv
 
 import grounded_ram
@@ -30,7 +29,7 @@ from grounded_ram.backends import (
     no_masks,
 )
 from grounded_ram.errors import InputError, WeightsError
-from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, load_image
+from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, load_image, load_images
 from grounded_ram.merging import merge
 from grounded_ram.presets import Preset, resolve_preset
 from grounded_ram.runtime import pick_device, pick_dtype
@@ -222,7 +221,9 @@ class GroundedRAM:
             WeightsError: as for ``annotate``.
         """
         kinds, named = self._named(tags)
-        return self._annotate(_load_all(images, color, self._max_pixels), kinds, named)
+        return self._annotate(
+            load_images(images, color=color, max_pixels=self._max_pixels), kinds, named
+        )
 
     def _named(self, tags: Sequence[str] | Tags | None) -> tuple[Sequence[str], Tags | None]:
         """Return the kinds to look for, and the caller's tags."""
@@ -312,21 +313,6 @@ def _names(tags: Sequence[str]) -> list[str]:
     if wrong:
         raise InputError(f"tags: expected names that are not empty, got {wrong[0]!r}")
     return list(tags)
-
-
-def _load_all(
-    images: Iterable[ImageSource], color: ColorOrder, max_pixels: int
-) -> list[LoadedImage]:
-    alone = (str, bytes, bytearray, os.PathLike, PIL.Image.Image)
-    if isinstance(images, alone) or hasattr(images, "read") or getattr(images, "ndim", 4) != 4:
-        raise InputError("images: expected several in a list, got one; annotate() takes one")
-    loaded = []
-    for place, image in enumerate(images):
-        try:
-            loaded.append(load_image(image, color=color, max_pixels=max_pixels))
-        except InputError as error:
-            raise InputError(f"image {place} of the batch, counted from 0: {error}") from error
-    return loaded
 
 
 def _label(boxes: sv.Detections, tags: Tags) -> sv.Detections:
