@@ -26,6 +26,7 @@ Stage: TypeAlias = Literal["tagger", "detector", "segmenter"]
 BUILTIN: Mapping[Stage, Mapping[str, str]] = {
     "tagger": {
         "ram": "grounded_ram.tagging.ram:load_ram",
+        "ram-captions": "grounded_ram.tagging.captions:load_ram_captioner",
         "ram-plus": "grounded_ram.tagging.ram_plus:load_ram_plus",
         "tag2text": "grounded_ram.tagging.tag2text:load_tag2text",
     },

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grounded_ram.cache import is_offline
-from grounded_ram.checkpoints import (
+from grounded_ram.checkpoints.checkpoint import Checkpoint
+from grounded_ram.checkpoints.find import (
     CHECKPOINTS,
-    Checkpoint,
     find_checkpoint,
-    hub_checkpoint,
     relocate,
     with_own_files,
 )
@@ -42,7 +41,6 @@ __all__ = [
     "fetch",
     "fetch_all",
     "find_checkpoint",
-    "hub_checkpoint",
     "load_state_dict",
     "misfit",
     "missing",
@@ -168,7 +166,9 @@ def misfit(expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tenso
         "missing": sorted(expected.keys() - found.keys()),
         "unknown": sorted(found.keys() - expected.keys()),
         "of another shape": sorted(
-            key for key in expected.keys() & found.keys() if expected[key].shape != found[key].shape
+            f"{key} is {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}"
+            for key in expected.keys() & found.keys()
+            if expected[key].shape != found[key].shape
         ),
     }
     return "; ".join(

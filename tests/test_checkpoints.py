@@ -1,16 +1,17 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from grounded_ram.checkpoints import (
+from grounded_ram.checkpoints.checkpoint import Checkpoint
+from grounded_ram.checkpoints.find import (
     CHECKPOINTS,
-    Checkpoint,
     find_checkpoint,
-    hub_checkpoint,
     relocate,
     with_own_files,
 )
+from grounded_ram.checkpoints.repositories import hub_checkpoint
 from grounded_ram.downloads import WeightFile, find_whole
 from grounded_ram.errors import InputError, UnknownNameError
 from grounded_ram.registry import BUILTIN
@@ -20,7 +21,12 @@ ROWS = pytest.mark.parametrize("row", CHECKPOINTS.values(), ids=lambda row: row.
 ADAPTERS = {name for table in BUILTIN.values() for name in table}
 BACKENDS = [row for row in CHECKPOINTS.values() if row.name.split(":")[0] in ADAPTERS]
 OFFICIAL = [row for row in BACKENDS if not row.name.endswith(":tiny")]
-ROLES = {"weights", "config", "vocab", "tags", "thresholds", "names_zh"}
+AUTHORS = [row for row in OFFICIAL if "/" not in row.name]
+PINNED = [row for row in OFFICIAL if "/" in row.name]
+ROLES = {
+    *("weights", "config", "vocab", "tags", "thresholds", "names_zh"),
+    *("preprocessor", "tokenizer"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +47,10 @@ def test_every_backend_has_weights_and_a_config(row: Checkpoint) -> None:
 
 
 @ROWS
-def test_every_download_has_a_digest(row: Checkpoint) -> None:
+def test_every_download_has_a_digest_or_is_of_one_commit(row: Checkpoint) -> None:
     for file in row.files.values():
-        assert file.is_local or len(file.sha256 or "") == 64
+        pinned = re.fullmatch(r"hf://[^@]+@[0-9a-f]{40}/.+", file.source)
+        assert file.is_local or pinned or len(file.sha256 or "") == 64
 
 
 def test_no_two_files_share_a_name_in_the_cache() -> None:
@@ -51,7 +58,7 @@ def test_no_two_files_share_a_name_in_the_cache() -> None:
     assert len({file.name for file in files}) == len(files)
 
 
-@pytest.mark.parametrize("row", OFFICIAL, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", AUTHORS, ids=lambda row: row.name)
 def test_the_configs_of_official_checkpoints_are_packaged(row: Checkpoint) -> None:
     path = find_whole(row.files["config"])
     assert path is not None
@@ -103,6 +110,14 @@ def test_a_repository_of_the_hub_is_a_checkpoint() -> None:
     assert len({file.name for file in row.files.values()}) == len(row.files)
     main = hub_checkpoint("transformers:owner/repo")
     assert main.files["config"].source == "hf://owner/repo@main/config.json"
+
+
+@pytest.mark.parametrize("row", PINNED, ids=lambda row: row.name)
+def test_a_pinned_repository_can_be_had_at_another_commit(row: Checkpoint) -> None:
+    assert find_checkpoint(row.name) is row
+    pinned = row.files["weights"].source
+    other = find_checkpoint(f"{row.name}@main").files["weights"].source
+    assert other == re.sub("@[0-9a-f]{40}/", "@main/", pinned) != pinned
 
 
 def test_a_repository_whose_licence_forbids_uses_says_so() -> None:

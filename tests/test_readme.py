@@ -99,9 +99,18 @@ def test_shell_blocks_run(block: Block, folder: Path) -> None:
 def test_every_preset_has_its_row_in_the_table() -> None:
     from grounded_ram.presets import PRESETS
 
-    row = re.compile(r"^\| `(\w+)` \| `(.+?)` \| `(.+?)` \| `(.+?)` \|", re.MULTILINE)
+    row = re.compile(
+        r"^\| `(\w+)` \| `(.+?)` \| `(.+?)` \| `(.+?)` \| (.+?) \| (.+?) GB \|", re.MULTILINE
+    )
     rows = row.findall(README.read_text("utf-8"))
-    assert rows == [(p.name, p.tagger, p.detector, p.segmenter) for p in PRESETS.values()]
+    assert rows == [
+        (
+            *(p.name, p.tagger, p.detector, p.segmenter),
+            f"{p.disk_gb} GB" if p.disk_gb else "in the package",
+            f"{p.memory_gb}",
+        )
+        for p in PRESETS.values()
+    ]
 
 
 def test_blocks_are_found_with_their_lines() -> None:

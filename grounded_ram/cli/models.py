@@ -33,16 +33,17 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
         terminal.show_json({"presets": presets, "checkpoints": checkpoints})
         return
     terminal.show_table(
-        ("preset", "here", "tagger", "detector", "segmenter", "licence", "for"),
+        ("preset", "here", "disk", "memory", "licence", "made of", "for", "because"),
         (
             (
                 row["name"] + (" (default)" if row["default"] else ""),
                 _yes(row["here"]),
-                row["tagger"],
-                row["detector"],
-                row["segmenter"],
+                _gigabytes(row["disk_gb"]),
+                _gigabytes(row["memory_gb"]),
                 row["licence"],
+                ", ".join((row["tagger"], row["detector"], row["segmenter"])),
                 row["summary"],
+                row["reason"],
             )
             for row in presets
         ),
@@ -204,10 +205,17 @@ def _describe_preset(preset: Preset, here: set[str]) -> dict[str, Any]:
         "tagger": preset.tagger,
         "detector": preset.detector,
         "segmenter": preset.segmenter,
+        "reason": preset.reason,
+        "disk_gb": preset.disk_gb,
+        "memory_gb": preset.memory_gb,
         "licence": preset.licence,
         "here": all(name in here for name in backends),
         "default": preset == resolve_preset(),
     }
+
+
+def _gigabytes(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f} GB"
 
 
 def _size(row: dict[str, Any]) -> str:

@@ -226,7 +226,7 @@ def load_weights(network: GroundingDINO, weights: Mapping[str, Tensor]) -> None:
                 found[key] = found[source]
     if problems := misfit(expected, found):
         raise WeightsError(f"these weights are of another Grounding-DINO: {problems}")
-    network.load_state_dict(found)
+    network.load_state_dict(found, assign=True)  # the file's own memory: no second copy
 
 
 def _build_swin(config: SwinConfig) -> nn.Module:

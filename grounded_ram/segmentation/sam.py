@@ -25,7 +25,7 @@ from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
 from grounded_ram.runtime import autocast
 from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, scale_boxes
-from grounded_ram.weights import Checkpoint, fetch, load_state_dict
+from grounded_ram.weights import Checkpoint, fetch, load_state_dict, misfit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,17 +216,8 @@ def load_weights(model: Sam, state: Mapping[str, torch.Tensor], source: str) -> 
     Raises:
         WeightsError: A key is missing, not known, or of another shape.
     """
-    expected = model.state_dict()
-    problems = [f"missing {key}" for key in expected if key not in state]
-    problems += [f"unexpected {key}" for key in state if key not in expected]
-    problems += [
-        f"{key} is {tuple(state[key].shape)}, expected {tuple(tensor.shape)}"
-        for key, tensor in expected.items()
-        if key in state and state[key].shape != tensor.shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise WeightsError(f"{source} does not fit this SAM: {'; '.join(problems[:3])}{more}")
+    if problems := misfit(model.state_dict(), state):
+        raise WeightsError(f"{source}: these weights are of another SAM: {problems}")
     model.load_state_dict(dict(state), assign=True)
 
 

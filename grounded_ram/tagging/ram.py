@@ -281,7 +281,7 @@ def load_weights(
         raise WeightsError(
             f"{name}: these are not the weights of this {type(network).__name__}: keys {problems}"
         )
-    network.load_state_dict(weights)
+    network.load_state_dict(weights, assign=True)  # the file's own memory: no second copy
 
 
 def chinese_names() -> dict[str, str]:

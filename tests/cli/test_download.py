@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from grounded_ram import checkpoints, transfer
+from grounded_ram import transfer
 from grounded_ram.cli.root import app
 from grounded_ram.downloads import WeightFile
-from grounded_ram.weights import Checkpoint
+from grounded_ram.weights import CHECKPOINTS, Checkpoint
 from tests.file_host import CONTENT, Answer, Host, serve
 
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -41,7 +41,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
                 )
             },
         )
-        monkeypatch.setitem(checkpoints.CHECKPOINTS, row.name, row)
+        monkeypatch.setitem(CHECKPOINTS, row.name, row)
         yield host
 
 
@@ -106,7 +106,7 @@ def test_on_a_terminal_a_bar_is_drawn(host: Host, tmp_path: Path) -> None:
     code = (
         "from grounded_ram.cli import terminal\n"
         "from grounded_ram.downloads import WeightFile, download\n"
-        f"file = {checkpoints.CHECKPOINTS['ram:far'].files['weights']!r}\n"
+        f"file = {CHECKPOINTS['ram:far'].files['weights']!r}\n"
         "with terminal.downloading() as draw:\n    print(draw is not None, download(file, "
         "on_progress=draw))\n"
     )

@@ -56,6 +56,19 @@ def test_json_tells_all_that_a_row_tells_of_a_file() -> None:
     assert len(row["sources"]) == 3
 
 
+def test_a_preset_says_why_and_what_it_needs() -> None:
+    sizes = {row.name: describe_checkpoint(row)["size_bytes"] for row in CHECKPOINTS.values()}
+    listed = json.loads(CliRunner().invoke(app, ["models", "--json"]).stdout)
+    shown = CliRunner().invoke(app, ["models"]).stdout
+    for row in listed["presets"]:
+        assert row["reason"] in shown
+        assert f"{row['disk_gb']} GB" in shown
+        assert f"{row['memory_gb']} GB" in shown
+        known = [sizes[row[stage]] for stage in ("tagger", "detector", "segmenter")]
+        if None not in known:
+            assert row["disk_gb"] == pytest.approx(sum(known) / 1e9, abs=0.06)
+
+
 def test_the_environment_s_preset_is_shown_as_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROUNDED_RAM_PRESET", "best")
     listed = json.loads(CliRunner().invoke(app, ["models", "--json"]).stdout)

@@ -387,20 +387,12 @@ def test_a_checkpoint_of_the_hub_has_its_examples_at_any_revision() -> None:
         assert examples_of(name, [example]) == []
 
 
-TO_COME = {
-    "tagger": {"ram-plus"},
-    "detector": {"transformers", "sam3"},
-    "segmenter": {"sam2", "edgetam", "sam3"},
-}
-"""Adapters whose rows in the registry are being written."""
-
-
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.checkpoint}-{e.expected.stage}")
 def test_every_row_names_a_checkpoint_a_picture_and_its_source(example: Example) -> None:
     adapter, place = split_backend(example.checkpoint)
     stage = example.expected.stage
-    assert adapter in {*adapters(stage), *TO_COME[stage]}
-    assert example.checkpoint in CHECKPOINTS or "/" in place or adapter in TO_COME[stage]
+    assert adapter in adapters(stage)
+    assert example.checkpoint in CHECKPOINTS or "/" in place
     assert re.fullmatch(r"https://\S+\.(jpg|png)", example.image)
     assert re.match(r"[\w-]+/[\w-]+(@[0-9a-f]{40}| \d+\.\d+\.\d+) \S+", example.source)
 

@@ -1,150 +1,11 @@
-"""Checkpoints as rows: what each consists of, and where its files come from."""
+"""Rows of what we trained, and of what the authors of RAM, Grounding-DINO and SAM give."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-
-from grounded_ram import plugins
+from grounded_ram.checkpoints.checkpoint import Checkpoint, packaged
 from grounded_ram.downloads import WeightFile
-from grounded_ram.errors import InputError
-from grounded_ram.names import split_backend, unknown_name
 
-LICENCES = {
-    "facebook/sam3": (
-        "SAM License",
-        "its licence forbids military and nuclear uses, espionage, guns and illegal weapons, and "
-        "reverse engineering; whoever passes it on passes the licence on. The hub gives it to "
-        "those who accept that on its page",
-    )
-}
-"""Of repositories on the hub whose licence forbids uses: what it is called, and its terms."""
-
-GROUP = "grounded_ram.checkpoints"
-"""Entry points by which other packages add rows: the backend's name, and a Checkpoint."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """The files that make one backend.
-
-    Args:
-        name: the backend's name, "adapter:checkpoint".
-        summary: what it is, in one line.
-        licence: SPDX name of the weights' licence, or what it calls itself.
-        files: by role: "weights", "config" (JSON), "vocab" (BERT's vocab.txt), "tags" and
-            "thresholds" (text, one a line); further ones as an adapter needs them.
-        terms: what the licence forbids or asks for, if it does: said before a download.
-    """
-
-    name: str
-    summary: str
-    licence: str
-    files: Mapping[str, WeightFile]
-    terms: str = ""
-
-
-def find_checkpoint(name: str) -> Checkpoint:
-    """Return the row of a backend name: from our table, from an installed package, or of the hub.
-
-    Args:
-        name: such as "sam:vit-b"; or "adapter:owner/repo@revision", see ``hub_checkpoint``.
-
-    Raises:
-        UnknownNameError: no row has that name.
-        InputError: it names a repository in another way.
-        MissingDependencyError: the package that brings the row is broken.
-    """
-    if name in CHECKPOINTS:
-        return CHECKPOINTS[name]
-    points = plugins.installed(GROUP)
-    if name in points:
-        row: Checkpoint = plugins.load(points[name])
-        return row
-    if "/" in name:
-        return hub_checkpoint(name)
-    raise unknown_name("checkpoint", name, [*CHECKPOINTS, *points])
-
-
-def hub_checkpoint(name: str) -> Checkpoint:
-    """Make the row of any repository on the hub that has a config.json and a model.safetensors.
-
-    Nobody here knows their digests: what the hub itself checks is all that is checked. A run's
-    record has the commit that they are of and their SHA-256.
-
-    Args:
-        name: "adapter:owner/repo", or "adapter:owner/repo@revision" with a commit, tag or branch.
-
-    Raises:
-        InputError: the name is not of that form.
-    """
-    _, place = split_backend(name)
-    repo, at, revision = place.partition("@")
-    if repo.count("/") != 1 or not all(repo.split("/")) or "/" in revision or (at and not revision):
-        raise InputError(f"expected 'adapter:owner/repo' or '...@revision', got {name!r}")
-
-    def file(path: str, *, optional: bool = True) -> WeightFile:
-        return WeightFile(
-            name=f"{repo.replace('/', '--')}--{path}",
-            source=f"hf://{repo}@{revision or 'main'}/{path}",
-            optional=optional,
-        )
-
-    licence, terms = LICENCES.get(repo, ("unknown: see its page on the hub", ""))
-    return Checkpoint(
-        name=name,
-        summary=f"{repo}, from the hub",
-        licence=licence,
-        terms=terms,
-        files={
-            "weights": file("model.safetensors", optional=False),
-            "config": file("config.json", optional=False),
-            "preprocessor": file("preprocessor_config.json"),
-            "tokenizer": file("tokenizer.json"),
-            "vocab": file("vocab.txt"),
-        },
-    )
-
-
-def relocate(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
-    """Return the same row with its packaged files in a folder: weights just trained, say."""
-    packaged = {
-        role: folder / Path(file.source).name
-        for role, file in checkpoint.files.items()
-        if file.source.startswith("package:")
-    }
-    return _with_paths(checkpoint, packaged)
-
-
-def with_own_files(checkpoint: Checkpoint, paths: Mapping[str, Path]) -> Checkpoint:
-    """Return the same row with files of the user's own in some roles.
-
-    Raises:
-        UnknownNameError: it has no such role.
-        InputError: there is no such file.
-    """
-    for role, path in paths.items():
-        if role not in checkpoint.files:
-            raise unknown_name(f"file of {checkpoint.name!r}", role, checkpoint.files)
-        if not path.is_file():
-            raise InputError(f"there is no file {str(path)!r} to be the {role} of a backend")
-    return _with_paths(checkpoint, paths)
-
-
-def _with_paths(checkpoint: Checkpoint, paths: Mapping[str, Path]) -> Checkpoint:
-    own = {
-        role: WeightFile(name=path.name, source=f"file:{path.absolute()}")
-        for role, path in paths.items()
-    }
-    return replace(checkpoint, files={**checkpoint.files, **own})
-
-
-def _packaged(path: str) -> WeightFile:
-    return WeightFile(name=path.replace("/", "-"), source=f"package:{path}")
-
-
-_BERT_VOCABULARY = WeightFile(
+BERT_VOCABULARY = WeightFile(
     name="bert-base-uncased-vocab.txt",
     source="hf://google-bert/bert-base-uncased@main/vocab.txt",
     sha256="07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
@@ -167,13 +28,23 @@ _RAM_THRESHOLDS = WeightFile(
     sha256="b6f81d0de1bc7f9c251af512c413eae976c77dbfbadf700d4e3d90510f4c6447",
     size=22_016,
 )
+_RAM_WEIGHTS = WeightFile(
+    name="ram_swin_large_14m.pth",
+    source="hf://xinyu1205/recognize_anything_model@main/ram_swin_large_14m.pth",
+    mirrors=(
+        "hf-space://xinyu1205/recognize-anything@main/ram_swin_large_14m.pth",
+        "hf-space://xinyu1205/Recognize_Anything-Tag2Text@main/ram_swin_large_14m.pth",
+    ),
+    sha256="15c729c793af28b9d107c69f85836a1356d76ea830d4714699fb62e55fcc08ed",
+    size=5_625_634_877,
+)
 _DINO_RELEASES = "https://github.com/IDEA-Research/GroundingDINO/releases/download/"
 _SAM_FILES = "https://dl.fbaipublicfiles.com/segment_anything/"
 
 
 def _tiny(name: str, summary: str, stem: str, **others: str) -> Checkpoint:
     names = {"weights": f"{stem}.safetensors", "config": f"{stem}.json", **others}
-    files = {role: _packaged(f"tiny/{file}") for role, file in names.items()}
+    files = {role: packaged(f"tiny/{file}") for role, file in names.items()}
     return Checkpoint(name=name, summary=summary, licence="Apache-2.0", files=files)
 
 
@@ -182,11 +53,11 @@ def _official(name: str, summary: str, config: str, **files: WeightFile) -> Chec
         name=name,
         summary=summary,
         licence="Apache-2.0",
-        files={**files, "config": _packaged(f"configs/{config}")},
+        files={**files, "config": packaged(f"configs/{config}")},
     )
 
 
-_ROWS = (
+ROWS = (
     _tiny("ram:tiny", "RAM for picture-book scenes, trained by this package", "ram"),
     _tiny(
         "grounding-dino:tiny",
@@ -199,16 +70,16 @@ _ROWS = (
         "ram:swin-l",
         "RAM, Swin-L at 384 pixels, 4585 tags",
         "ram_swin_l.json",
-        weights=WeightFile(
-            name="ram_swin_large_14m.pth",
-            source="hf://xinyu1205/recognize_anything_model@main/ram_swin_large_14m.pth",
-            mirrors=(
-                "hf-space://xinyu1205/recognize-anything@main/ram_swin_large_14m.pth",
-                "hf-space://xinyu1205/Recognize_Anything-Tag2Text@main/ram_swin_large_14m.pth",
-            ),
-            sha256="15c729c793af28b9d107c69f85836a1356d76ea830d4714699fb62e55fcc08ed",
-            size=5_625_634_877,
-        ),
+        weights=_RAM_WEIGHTS,
+        tags=_RAM_TAGS,
+        thresholds=_RAM_THRESHOLDS,
+    ),
+    _official(
+        "ram-captions:swin-l",
+        "RAM as above, with the text networks of its file: tags, and captions",
+        "ram_swin_l.json",
+        weights=_RAM_WEIGHTS,
+        vocab=BERT_VOCABULARY,
         tags=_RAM_TAGS,
         thresholds=_RAM_THRESHOLDS,
     ),
@@ -232,7 +103,7 @@ _ROWS = (
         "tag2text:swin-b",
         "Tag2Text, Swin-B at 384 pixels: 3429 tags, and captions",
         "tag2text_swin_b.json",
-        vocab=_BERT_VOCABULARY,
+        vocab=BERT_VOCABULARY,
         weights=WeightFile(
             name="tag2text_swin_14m.pth",
             source="hf-space://xinyu1205/Recognize_Anything-Tag2Text@main/tag2text_swin_14m.pth",
@@ -279,7 +150,7 @@ _ROWS = (
         "grounding-dino:swin-t",
         "Grounding-DINO, Swin-T",
         "grounding_dino_swin_t.json",
-        vocab=_BERT_VOCABULARY,
+        vocab=BERT_VOCABULARY,
         weights=WeightFile(
             name="groundingdino_swint_ogc.pth",
             source=_DINO_RELEASES + "v0.1.0-alpha/groundingdino_swint_ogc.pth",
@@ -291,7 +162,7 @@ _ROWS = (
         "grounding-dino:swin-b",
         "Grounding-DINO, Swin-B",
         "grounding_dino_swin_b.json",
-        vocab=_BERT_VOCABULARY,
+        vocab=BERT_VOCABULARY,
         weights=WeightFile(
             name="groundingdino_swinb_cogcoor.pth",
             source=_DINO_RELEASES + "v0.1.0-alpha2/groundingdino_swinb_cogcoor.pth",
@@ -333,6 +204,3 @@ _ROWS = (
         ),
     ),
 )
-
-CHECKPOINTS: dict[str, Checkpoint] = {row.name: row for row in _ROWS}
-"""Our checkpoints by backend name."""

@@ -1,0 +1,1 @@
+"""Checkpoints as rows: what each consists of, and where its files come from."""
