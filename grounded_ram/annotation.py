@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -67,10 +67,13 @@ class Tags:
     def select(self, kinds: Iterable[str]) -> Tags:
         """Keep the rows of the given kinds, in order."""
         wanted = set(kinds)
-        rows = [i for i, kind in enumerate(self.kinds) if kind in wanted]
+        return self.take([i for i, kind in enumerate(self.kinds) if kind in wanted])
+
+    def take(self, rows: Sequence[int]) -> Tags:
+        """Return the given rows, in the order given."""
         return Tags(
             tuple(self.names[i] for i in rows),
-            self.scores[rows],
+            self.scores[list(rows)],
             tuple(self.kinds[i] for i in rows),
         )
 

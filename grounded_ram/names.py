@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 from grounded_ram.errors import InputError, UnknownNameError
 
+_LISTED = 40  # of the known names, in a message
+
 
 def split_backend(name: str) -> tuple[str, str]:
     """Split a backend name such as "sam:vit-b" into adapter "sam" and checkpoint "vit-b".
@@ -31,6 +33,9 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError
         known: the names that would have worked.
     """
     choices = sorted(known)
+    listed = ", ".join(choices[:_LISTED]) or "none"
+    if len(choices) > _LISTED:
+        listed += f" and {len(choices) - _LISTED} more"
     near = get_close_matches(name.casefold(), choices, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-    return UnknownNameError(f"unknown {what} {name!r}{hint} Known: {', '.join(choices) or 'none'}")
+    return UnknownNameError(f"unknown {what} {name!r}{hint} Known: {listed}")

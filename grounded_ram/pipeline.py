@@ -1,6 +1,6 @@
 """GroundedRAM: a picture in, everything known about it out.
 
-image ─ tagger ─► tags ─ kinds ─► detector ─► boxes ─ merge ─► segmenter ─► Annotation
+image ─ tagger ─► tags ─ vocabulary ─► detector ─► boxes ─ merge ─► segmenter ─► Annotation
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, loa
 from grounded_ram.merging import merge
 from grounded_ram.presets import Preset, resolve_preset
 from grounded_ram.runtime import pick_device, pick_dtype
-from grounded_ram.stages import Detector, Segmenter, Tagger
+from grounded_ram.stages import Detector, HasThresholds, Segmenter, Tagger
+from grounded_ram.vocabulary.edits import Edits, read_edits
+from grounded_ram.vocabulary.labelling import Labelling, Named
 from grounded_ram.weights import Checkpoint, OnProgress, fetch_all, with_missing
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class GroundedRAM:
         tag_threshold: instead of the preset's: tags scored at or below it are dropped.
         box_threshold: instead of the preset's: boxes scored at or below it are dropped.
         nms_iou: instead of the preset's: see ``grounded_ram.merging.merge``.
+        vocabulary: your own edits of what is looked for and how labels are called: a YAML file, see
+            ``grounded_ram.vocabulary.edits``, or what is read from one.
         max_pixels: larger pictures are refused.
 
     Attributes:
@@ -87,12 +91,14 @@ class GroundedRAM:
         tag_threshold: float | None = None,
         box_threshold: float | None = None,
         nms_iou: float | None = None,
+        vocabulary: str | os.PathLike[str] | Edits | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         row = resolve_preset(preset)
         own = {name: Path(path).expanduser().absolute() for name, path in (weights or {}).items()}
+        edits = vocabulary if isinstance(vocabulary, Edits | None) else read_edits(Path(vocabulary))
         asked = {"weights": own, "device": device, "dtype": dtype, "max_pixels": max_pixels}
-        self._asked: dict[str, Any] = asked
+        self._asked: dict[str, Any] = asked | {"vocabulary": edits}
         self._max_pixels = max_pixels
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
@@ -116,6 +122,7 @@ class GroundedRAM:
             segmenter=self._segmenter.name,
             **_shares(tag_threshold=tag_threshold, box_threshold=box_threshold, nms_iou=nms_iou),
         )
+        self._labelling = Labelling(self.preset.ground_kinds, edits)
 
     @property
     def tagger(self) -> Tagger:
@@ -157,7 +164,8 @@ class GroundedRAM:
         Raises:
             WeightsError: some cannot be had; the message names all that is missing.
         """
-        fetch_all(self._checkpoints(0 if tagger else 1), on_progress=on_progress)
+        asked = tagger and self._labelling.edits.ask == "tagger"
+        fetch_all(self._checkpoints(0 if asked else 1), on_progress=on_progress)
 
     def _checkpoints(self, first: int) -> list[Checkpoint]:
         """Return what the named backends are read from, beginning with a stage by its number."""
@@ -182,8 +190,9 @@ class GroundedRAM:
     ) -> Annotation:
         """Find out what is in a picture, where, and on which pixels.
 
-        A tag is looked for if the preset grounds its kind; ``ungrounded`` names those that were
-        looked for and that no object carries in the end. An object whose mask came out empty stays:
+        A tag is looked for if the preset grounds its kind and the vocabulary finds it worth a box;
+        synonyms are looked for under one name. ``ungrounded`` names the labels that were looked for
+        and that no object carries in the end. An object whose mask came out empty stays:
         a box was found, ``mask_score`` says how sure the segmenter was, and exports of shapes leave
         it out.
 
@@ -198,9 +207,9 @@ class GroundedRAM:
                 does not.
             WeightsError: weights are absent or damaged; the message says what to type.
         """
-        kinds, named = self._named(tags)
+        labelling, named = self._named(tags)
         loaded = load_image(image, color=color, max_pixels=self._max_pixels)
-        return self._annotate([loaded], kinds, named)[0]
+        return self._annotate([loaded], labelling, named)[0]
 
     def annotate_batch(
         self,
@@ -220,41 +229,56 @@ class GroundedRAM:
             InputError: as for ``annotate``; an image that cannot be used is told by its place.
             WeightsError: as for ``annotate``.
         """
-        kinds, named = self._named(tags)
+        labelling, named = self._named(tags)
         return self._annotate(
-            load_images(images, color=color, max_pixels=self._max_pixels), kinds, named
+            load_images(images, color=color, max_pixels=self._max_pixels), labelling, named
         )
 
-    def _named(self, tags: Sequence[str] | Tags | None) -> tuple[Sequence[str], Tags | None]:
-        """Return the kinds to look for, and the caller's tags."""
+    def _named(self, tags: Sequence[str] | Tags | None) -> tuple[Named, Tags | None]:
+        """Return what says what to look for, and the tags that are given, if they are."""
+        if tags is None and self._labelling.edits.ask == "classes":
+            return self._labelling, self._labelling.all_of_classes()
         if tags is None or isinstance(tags, Tags):
-            return self.preset.ground_kinds, tags
-        named = Tags.of(_names(tags))
-        return named.kinds, named
+            return self._labelling, tags
+        return Named(), Tags.of(_names(tags))
 
     def _annotate(
-        self, loaded: Sequence[LoadedImage], kinds: Sequence[str], named: Tags | None
+        self, loaded: Sequence[LoadedImage], labelling: Named, given: Tags | None
     ) -> list[Annotation]:
         if not loaded:
             return []
         pixels = [image.pixels for image in loaded]
-        seen = self._tag(pixels) if named is None else [named] * len(pixels)
-        wanted = [tags.select(kinds) for tags in seen]
-        boxes = self._detect(pixels, wanted)
-        labelled = [_label(found, tags) for found, tags in zip(boxes, seen, strict=True)]
+        seen = self._tag(pixels) if given is None else [given] * len(pixels)
+        seen = [labelling.merge_synonyms(tags) for tags in seen]
+        wanted = [labelling.choose(tags) for tags in seen]
+        boxes = [self._merged(found, labelling) for found in self._detect(pixels, wanted)]
+        tags = [labelling.labelled(of_image) for of_image in seen]
+        labelled = [_number(found, of_image) for found, of_image in zip(boxes, tags, strict=True)]
         objects = self._segment(pixels, labelled)
-        run = self._record(asked_tagger=named is None)
+        lost = [
+            _lost(map(labelling.label, looked_for.names), found)
+            for looked_for, found in zip(wanted, objects, strict=True)
+        ]
+        run = self._record(asked_tagger=given is None)
         return [
-            Annotation(_facts(image), image.pixels, tags, found, _lost(looked_for, found), run)
-            for image, tags, found, looked_for in zip(loaded, seen, objects, wanted, strict=True)
+            Annotation(_facts(image), image.pixels, of_image, found, ungrounded, run)
+            for image, of_image, found, ungrounded in zip(loaded, tags, objects, lost, strict=True)
         ]
 
     def _tag(self, images: list[Image]) -> list[Tags]:
-        found = self.tagger.tag(images, threshold=self.preset.tag_threshold)
+        tagger, threshold = self.tagger, self.preset.tag_threshold
+        if limits := self._labelling.edits.thresholds:
+            if not isinstance(tagger, HasThresholds):
+                raise InputError(
+                    f"{self._tagger.name} has no method with_thresholds, so that the vocabulary "
+                    "cannot set thresholds of single tags; leave them out"
+                )
+            tagger, threshold = tagger.with_thresholds(limits, threshold), None
+        found = tagger.tag(images, threshold=threshold)
         return check_tags(found, images, self._tagger)
 
     def _detect(self, images: list[Image], tags: list[Tags]) -> list[sv.Detections]:
-        """Find one box for each object; an image without tags is not looked at."""
+        """Find boxes; an image without tags is not looked at."""
         boxes = [no_boxes() for _ in images]
         rows = [i for i, wanted in enumerate(tags) if len(wanted)]
         if rows:
@@ -262,8 +286,14 @@ class GroundedRAM:
             found = self.detector.detect(some, theirs, threshold=self.preset.box_threshold)
             checked = check_boxes(found, some, theirs, self._detector)
             for i, one in zip(rows, checked, strict=True):
-                boxes[i] = merge(one, iou=self.preset.nms_iou)
+                boxes[i] = one
         return boxes
+
+    def _merged(self, boxes: sv.Detections, labelling: Named) -> sv.Detections:
+        """Call the boxes as their labels are called, and keep one for each object."""
+        names = [labelling.label(name) for name in np.asarray(boxes.data["class_name"]).tolist()]
+        called = replace(boxes, data={**boxes.data, "class_name": np.array(names, str)})
+        return merge(called, iou=self.preset.nms_iou)
 
     def _segment(self, images: list[Image], boxes: list[sv.Detections]) -> list[sv.Detections]:
         """Cut each box's mask; an image without boxes is not looked at."""
@@ -315,7 +345,7 @@ def _names(tags: Sequence[str]) -> list[str]:
     return list(tags)
 
 
-def _label(boxes: sv.Detections, tags: Tags) -> sv.Detections:
+def _number(boxes: sv.Detections, tags: Tags) -> sv.Detections:
     """Number the boxes by the rows of all tags, and give them their scores."""
     names = np.asarray(boxes.data["class_name"])
     row = {name: i for i, name in enumerate(tags.names)}
@@ -328,10 +358,10 @@ def _label(boxes: sv.Detections, tags: Tags) -> sv.Detections:
     return replace(boxes, class_id=class_id, data=data)
 
 
-def _lost(wanted: Tags, found: sv.Detections) -> tuple[str, ...]:
-    """Return the tags that no object carries."""
+def _lost(labels: Iterable[str], found: sv.Detections) -> tuple[str, ...]:
+    """Return the labels that no object carries, each once."""
     carried = set(np.asarray(found.data["class_name"]).tolist())
-    return tuple(name for name in wanted.names if name not in carried)
+    return tuple(label for label in dict.fromkeys(labels) if label not in carried)
 
 
 def _facts(image: LoadedImage) -> ImageFacts:

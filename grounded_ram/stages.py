@@ -6,8 +6,8 @@ differ in size. Results come back in the order given; no image's result depends 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -26,6 +26,20 @@ class Tagger(Protocol):
             images: B images.
             threshold: keep tags scored strictly above it, in [0, 1]; None means the checkpoint's
                 own threshold for each tag.
+        """
+        ...
+
+
+@runtime_checkable
+class HasThresholds(Protocol):
+    """A tagger whose tags can have thresholds of their own."""
+
+    def with_thresholds(self, own: Mapping[str, float], others: float | None = None) -> Tagger:
+        """Return the same tagger with other thresholds.
+
+        Args:
+            own: of single tags; those that it does not know are passed over.
+            others: of all other tags; None leaves each its own.
         """
         ...
 

@@ -21,6 +21,7 @@ from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.presets import PRESETS
 from grounded_ram.registry import BUILTIN
 from grounded_ram.scenes.scene import Scene, make_scene
+from grounded_ram.vocabulary.edits import Edits
 from grounded_ram.weights import CHECKPOINTS, Checkpoint, WeightFile, load_state_dict
 from tests.truth_stages import Truth, detections, with_masks
 
@@ -317,6 +318,66 @@ def test_names_are_looked_for_whatever_kinds_the_preset_grounds() -> None:
     model = GroundedRAM(NO_KINDS, device="cpu", detector=Fixed(), segmenter=Fixed())
     assert model.annotate(PAIR.image, tags=["car"]).ungrounded == ("car",)
     assert model.annotate(PAIR.image, tags=Tags.of(["car"])).ungrounded == ()
+
+
+def test_a_tag_that_no_box_can_show_is_looked_for_only_when_named() -> None:
+    """Fixed() finds nothing, so that what was looked for comes back as ungrounded."""
+    seen = Tags.of(["equipment", "car", "product"])  # things, but two are too general
+    model = GroundedRAM(TINY, device="cpu", detector=Fixed(), segmenter=Fixed())
+    assert model.annotate(PAIR.image, tags=seen).ungrounded == ("car",)
+    assert model.annotate(PAIR.image, tags=list(seen.names)).ungrounded == seen.names
+
+
+def test_synonyms_are_looked_for_under_one_name() -> None:
+    seen = Tags(("automobile", "car"), np.float32([0.9, 0.6]), ("object", "object"))
+    detector = Fixed(("car", 0.9, [10, 10, 60, 60]))
+    model = GroundedRAM(TINY, device="cpu", detector=detector, segmenter=Fixed())
+    found = model.annotate(PAIR.image, tags=seen)
+    assert found.tags.names == ("car",)
+    assert found.detections.data["tag_score"].tolist() == [np.float32(0.9)]
+
+
+def test_a_vocabulary_of_the_user_s_own_maps_labels_to_classes(tmp_path: Path) -> None:
+    path = tmp_path / "vocabulary.yaml"
+    path.write_text("classes:\n  vehicle: [vehicle]\n  person:\n")
+    seen = Tags.of(["sedan", "bus", "umbrella"])
+    detector = Fixed(
+        ("sedan", 0.9, [10, 10, 60, 60]),
+        ("bus", 0.8, [11, 10, 60, 60]),  # the same object: one label, the better score
+        ("bus", 0.7, [90, 90, 120, 120]),
+    )
+    model = GroundedRAM(TINY, device="cpu", detector=detector, segmenter=Fixed(), vocabulary=path)
+    found = model.annotate(PAIR.image, tags=seen)
+    assert found.tags.names == ("vehicle", "umbrella")
+    assert found.detections.data["class_name"].tolist() == ["vehicle", "vehicle"]
+    assert found.detections.data["box_score"].tolist() == [np.float32(0.9), np.float32(0.7)]
+    assert found.ungrounded == ()
+    again = pickle.loads(pickle.dumps(model)).annotate(PAIR.image, tags=seen)
+    assert again.tags.names == found.tags.names
+
+
+def test_classes_are_looked_for_without_a_tagger() -> None:
+    edits = Edits(classes={"vehicle": ("car", "bus"), "gnome": ("garden gnome",)}, ask="classes")
+    detector = Fixed(("garden gnome", 0.9, [10, 10, 60, 60]), ("car", 0.8, [80, 80, 120, 120]))
+    model = GroundedRAM(TINY, device="cpu", detector=detector, segmenter=Fixed(), vocabulary=edits)
+    found = model.annotate(PAIR.image)
+    assert set(found.tags.names) == {"vehicle", "gnome"}
+    assert found.detections.data["class_name"].tolist() == ["gnome", "vehicle"]
+    assert found.run["tagger"] is None
+
+
+def test_single_tags_have_thresholds_of_their_own() -> None:
+    seen = GroundedRAM(TINY, device="cpu").annotate(CROWD.image, color="rgb").tags
+    surest = seen.names[0]
+    edits = Edits(thresholds={surest: 1.0})
+    model = GroundedRAM(TINY, device="cpu", vocabulary=edits)
+    assert model.annotate(CROWD.image, color="rgb").tags.names == seen.names[1:]
+    low = GroundedRAM(TINY, device="cpu", vocabulary=edits, tag_threshold=0.001)
+    assert surest not in low.annotate(CROWD.image, color="rgb").tags.names
+    assert len(low.annotate(CROWD.image, color="rgb").tags) > len(seen)
+    true, _ = true_model(vocabulary=edits)
+    with pytest.raises(InputError, match=r"Truth.* has no method with_thresholds"):
+        true.annotate(CROWD.image, color="rgb")
 
 
 def test_a_backend_that_breaks_its_contract_is_named() -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from grounded_ram.vocabulary.edits import Edits, read_edits
+from grounded_ram.vocabulary.labelling import Labelling
+
 README = Path(__file__).parents[1] / "README.md"
 PICTURE = "grounded-ram-demo/scene-1.png"
 """The picture that README blocks speak of; every block finds it in its folder."""
@@ -121,3 +124,13 @@ def test_blocks_are_found_with_their_lines() -> None:
         ("sh", "grounded-ram demo\n", 9),
     ]
     assert [calls_our_command(b) for b in found] == [False, True]
+
+
+def test_the_example_of_a_vocabulary_can_be_used(tmp_path: Path) -> None:
+    (block,) = [block for block in BLOCKS if block.language == "yaml"]
+    path = tmp_path / "vocabulary.yaml"
+    path.write_text(block.text, encoding="utf-8")
+    edits = read_edits(path)
+    set_here = {part for part, value in vars(edits).items() if value != getattr(Edits(), part)}
+    assert set_here == set(vars(edits)) - {"allow", "ask"}
+    Labelling((), edits)

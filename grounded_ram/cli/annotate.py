@@ -15,11 +15,12 @@ import typer
 
 from grounded_ram.cli import results, terminal
 from grounded_ram.cli.inputs import Failure, Inputs, collect
-from grounded_ram.cli.options import AsJson, Device, OwnWeights, own_weights
+from grounded_ram.cli.options import AsJson, Device, OwnVocabulary, OwnWeights, own_weights
 from grounded_ram.cli.output import OutputFolder
 from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.presets import Preset, resolve_preset
 from grounded_ram.registry import find_exporter
+from grounded_ram.vocabulary.edits import read_edits
 
 if TYPE_CHECKING:
     from grounded_ram.annotation import Annotation
@@ -113,6 +114,7 @@ def annotate(
     masks: Annotated[
         Masks, typer.Option(help="Shapes in the COCO file: exact, or outlines.")
     ] = Masks.rle,
+    vocabulary: OwnVocabulary = None,
     weights: OwnWeights = None,
     device: Device = "auto",
     overwrite: Annotated[
@@ -137,8 +139,11 @@ def annotate(
             inputs,
             folder,
             tags=asked,
-            weights=own_weights(weights),
-            device=device,
+            options={
+                "vocabulary": None if vocabulary is None else read_edits(vocabulary),
+                "weights": own_weights(weights),
+                "device": device,
+            },
             exporters=exporters,
             masks=masks,
         )
@@ -171,15 +176,14 @@ def _run(
     output: OutputFolder,
     *,
     tags: list[str] | None,
-    weights: Mapping[str, str],
-    device: str,
+    options: Mapping[str, Any],
     exporters: Mapping[str, Exporter],
     masks: Masks,
 ) -> dict[str, Any]:
     """Annotate the inputs, write everything, and return the report."""
     from grounded_ram.pipeline import GroundedRAM
 
-    model = GroundedRAM(preset, weights=weights, device=device)
+    model = GroundedRAM(preset, **options)
     run = Run(partial(model.annotate, tags=tags), output, list(inputs.failures))
     if inputs.names:
         terminal.caution(preset)

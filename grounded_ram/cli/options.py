@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,16 @@ OwnWeights = Annotated[
         metavar="STAGE=PATH",
         help="Use this file as the weights of the tagger, detector or segmenter; STAGE.ROLE=PATH "
         "replaces another of its files. May come several times.",
+        show_default=False,
+    ),
+]
+
+OwnVocabulary = Annotated[
+    Path | None,
+    typer.Option(
+        "--vocabulary",
+        metavar="FILE",
+        help="Your own edits of what is looked for and how labels are called, in YAML.",
         show_default=False,
     ),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +33,7 @@ score lower than the tags that the network was trained on."""
 
 ConfigT = TypeVar("ConfigT", bound=RAMConfig)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
+TableTaggerT = TypeVar("TableTaggerT", bound="TableTagger")
 
 
 class TableTagger(ABC):
@@ -82,6 +84,19 @@ class TableTagger(ABC):
         if threshold is not None:
             check_threshold(threshold)
         return [self.table.above(scores, threshold) for scores in self.scores(images)]
+
+    def with_thresholds(
+        self: TableTaggerT, own: Mapping[str, float], others: float | None = None
+    ) -> TableTaggerT:
+        """Return a tagger over the same network with other thresholds.
+
+        Args:
+            own: of single tags; those that are not asked for are passed over.
+            others: of all other tags; None leaves each its own.
+        """
+        other = copy(self)
+        other.table = self.table.with_thresholds(own, others)
+        return other
 
     def scores(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Return the (B, L) scores in [0, 1] of every tag, one column a row of the table."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from grounded_ram.annotation import Tags
 from grounded_ram.errors import InputError, UnknownNameError
+from grounded_ram.vocabulary.table import official_vocabulary
 
 UNJUDGED = "unjudged"
-"""The kind of a tag whose list says no kinds."""
+"""The kind of a tag of which neither its list nor our vocabulary says one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +46,9 @@ class TagTable:
     def of(
         cls, names: Sequence[str], thresholds: Sequence[float], kind: str = UNJUDGED
     ) -> TagTable:
-        """Make a table whose tags are all of one kind."""
-        return cls(tuple(names), (kind,) * len(names), np.asarray(thresholds, np.float32))
+        """Make a table whose tags are all of one kind, or each of the kind that we judged it."""
+        kinds = judged(names, [kind] * len(names))
+        return cls(tuple(names), kinds, np.asarray(thresholds, np.float32))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -58,6 +60,17 @@ class TagTable:
             tuple(self.kinds[i] for i in rows),
             self.thresholds[list(rows)],
         )
+
+    def with_thresholds(self, own: Mapping[str, float], others: float | None) -> TagTable:
+        """Return the same tags with other thresholds.
+
+        Args:
+            own: of single tags; those that the table has not are passed over.
+            others: of all other tags; None leaves each its own.
+        """
+        kept = self.thresholds if others is None else np.full(len(self), others, np.float32)
+        limits = [own.get(name, limit) for name, limit in zip(self.names, kept, strict=True)]
+        return TagTable(self.names, self.kinds, np.array(limits, np.float32))
 
     def rows_without(self, names: Collection[str]) -> list[int]:
         """Return the rows of all tags but some, in order.
@@ -124,6 +137,15 @@ class TagTable:
             rows.setdefault(self.names[i], int(i))
         kept = list(rows.values())
         return Tags(tuple(rows), scores[kept], tuple(kinds[name] for name in rows))
+
+
+def judged(names: Sequence[str], kinds: Sequence[str]) -> tuple[str, ...]:
+    """Give the tags of kind ``UNJUDGED`` the kind that the vocabulary knows of them, if it does."""
+    vocabulary = official_vocabulary()
+    return tuple(
+        vocabulary[name].kind if kind == UNJUDGED and name in vocabulary else kind
+        for name, kind in zip(names, kinds, strict=True)
+    )
 
 
 def check_threshold(threshold: float) -> None:

@@ -14,7 +14,7 @@ from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.ram.tag2text import Tag2Text, Tag2TextConfig
 from grounded_ram.tagging.captions import CaptioningTagger, read_text
 from grounded_ram.tagging.ram import load_weights
-from grounded_ram.tagging.table import TagTable
+from grounded_ram.tagging.table import TagTable, judged
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict
 
 
@@ -99,4 +99,4 @@ def _read_table(names: Sequence[str], facts: Mapping[str, Any]) -> TagTable:
     kinds = [""] * len(names)
     for number, kind in facts["kinds"].items():
         kinds[int(number) :] = [kind] * (len(names) - int(number))
-    return TagTable(tuple(names), tuple(kinds), thresholds)
+    return TagTable(tuple(names), judged(names, kinds), thresholds)

@@ -23,6 +23,7 @@ from grounded_ram.tagging.ram import (
     read_ram,
 )
 from grounded_ram.tagging.table import TagTable
+from grounded_ram.vocabulary.table import official_vocabulary
 from grounded_ram.weights import Checkpoint, WeightFile
 from tests.golden_sizes import tagging_sizes
 from tests.small_clip import save_small_clip
@@ -295,7 +296,13 @@ def test_tags_may_come_from_text_files(
     files["thresholds"].write_text(lines, encoding="utf-8")
     _, table = read_ram(files, "golden")
     assert table.names == tuple(row["name"] for row in rows)
-    assert set(table.kinds) == {"unjudged"}
+    vocabulary = official_vocabulary()
+    known = [name in vocabulary for name in table.names]
+    assert any(known)
+    assert table.kinds == tuple(
+        vocabulary[name].kind if judged else "unjudged"
+        for name, judged in zip(table.names, known, strict=True)
+    )
     np.testing.assert_array_equal(
         table.thresholds, np.array([row["threshold"] for row in rows], np.float32)
     )

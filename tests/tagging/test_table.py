@@ -50,11 +50,11 @@ def table() -> TagTable:
 
 
 def test_new_words_come_at_the_end_with_their_own_threshold(table: TagTable) -> None:
-    longer, fresh = table.extended(["traffic cone", "corgi"], 0.5)
-    assert fresh == ["corgi", "traffic cone"]
-    assert longer.names == (*table.names, "corgi", "traffic cone")
-    assert longer.kinds == ("object",) * 5 + ("unjudged",) * 2
-    expected = np.array([0.65, 0.8, 1, 0.7, 1, 0.5, 0.5], np.float32)
+    longer, fresh = table.extended(["traffic cone", "corgi", "grinning gnome"], 0.5)
+    assert fresh == ["corgi", "grinning gnome", "traffic cone"]
+    assert longer.names == (*table.names, "corgi", "grinning gnome", "traffic cone")
+    assert longer.kinds == ("object",) * 6 + ("unjudged", "object")
+    expected = np.array([0.65, 0.8, 1, 0.7, 1, 0.5, 0.5, 0.5], np.float32)
     np.testing.assert_array_equal(longer.thresholds, expected)
     assert longer.thresholds.dtype == np.float32
 

@@ -13,6 +13,7 @@ from grounded_ram.downloads import ASSETS
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.tagging.captions import CaptioningTagger
 from grounded_ram.tagging.tag2text import load_tag2text, read_tag2text
+from grounded_ram.vocabulary.table import official_vocabulary
 from grounded_ram.weights import Checkpoint, WeightFile
 from tests.golden_captions import read_json, tag2text_files
 
@@ -120,7 +121,8 @@ def test_the_packaged_config_says_what_is_known_of_the_official_tags(shared: Pat
     assert set(table.thresholds) == {np.float32(0.68), np.float32(0.7)}
     dropped = {names[i] for i in settings["dropped"]}
     assert dropped == {"quarter", "back", "two", "three", "four", "five", "one"}
-    assert table.kinds[:3012] == ("unjudged",) * 3012
+    vocabulary = official_vocabulary()
+    assert table.kinds[:3012] == tuple(vocabulary[name].kind for name in names[:3012])
     assert table.kinds[3012:3252] == ("action",) * 240
     assert table.kinds[3252:] == ("attribute",) * 177
     assert [names[i] for i in (3012, 3251, 3252, 3428)] == ["stare", "look", "classic", "thin"]
@@ -131,8 +133,8 @@ def test_a_thing_that_is_an_action_too_stays_a_thing(files: dict[str, Path]) -> 
     _, table, _ = read_tag2text(files, "golden")
     assert table.names[16] == table.names[17] == "train"
     for thing, action, kind in (
-        (0.7, 0.9, "unjudged"),
-        (0.9, 0.7, "unjudged"),
+        (0.7, 0.9, "object"),
+        (0.9, 0.7, "object"),
         (0.1, 0.9, "action"),
     ):
         scores = np.zeros(20, np.float32)
@@ -185,5 +187,6 @@ def test_a_config_that_is_not_json_is_an_error(files: dict[str, Path]) -> None:
 
 def test_kinds_begin_where_the_config_says(files: dict[str, Path]) -> None:
     _, table, dropped = read_tag2text(files, "golden")
-    assert table.kinds == ("unjudged",) * 17 + ("action", "action", "attribute")
+    assert table.kinds[17:] == ("action", "action", "attribute")
+    assert "action" not in table.kinds[:17]
     assert set(dropped) == set()

@@ -1,0 +1,108 @@
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from grounded_ram.annotation import Tags
+from grounded_ram.errors import InputError
+from grounded_ram.vocabulary.edits import Edits
+from grounded_ram.vocabulary.labelling import Labelling
+
+KINDS = ("object", "stuff", "part", "unjudged")
+
+
+def seen(scores: Mapping[str, float], **kinds: str) -> Tags:
+    """Tags of kind object, but for those whose kind is given, in the order given."""
+    return Tags(
+        tuple(scores),
+        np.array(list(scores.values()), np.float32),
+        tuple(kinds.get(name, "object") for name in scores),
+    )
+
+
+def chosen(tags: Tags, edits: Edits | None = None) -> tuple[str, ...]:
+    return Labelling(KINDS, edits).choose(tags).names
+
+
+def test_synonyms_become_one_tag_with_the_better_score() -> None:
+    labelling = Labelling(KINDS)
+    tags = seen({"car": 0.5, "tree": 0.8, "automobile": 0.9, "children": 0.4})
+    merged = labelling.merge_synonyms(tags)
+    assert merged.names == ("car", "tree", "children")
+    np.testing.assert_array_equal(merged.scores, np.float32([0.9, 0.8, 0.4]))
+
+
+def test_a_broken_plural_is_mended_and_an_action_stays() -> None:
+    tags = seen({"maple leave": 0.9, "running": 0.8}, running="action")
+    assert Labelling(KINDS).merge_synonyms(tags).names == ("maple leaf", "running")
+
+
+def test_what_has_no_place_or_is_too_general_is_not_looked_for() -> None:
+    tags = seen(
+        {"car": 0.9, "blue": 0.8, "kitchen": 0.7, "equipment": 0.6, "sea": 0.5, "gnome": 0.4},
+        **{"blue": "attribute", "kitchen": "scene", "sea": "stuff", "gnome": "unjudged"},
+    )
+    assert chosen(tags) == ("car", "sea", "gnome")
+    assert chosen(tags, Edits(ground=("scene",))) == ()  # a kitchen is not worth a box
+    assert chosen(tags, Edits(ground=("stuff",))) == ("sea",)
+
+
+def test_allowing_and_blocking_reach_kinds_of_things_and_synonyms() -> None:
+    tags = seen({"sedan": 0.9, "automobile": 0.8, "puppy": 0.7, "tree": 0.6, "policeman": 0.5})
+    assert chosen(tags, Edits(allow=("car", "dog"))) == ("sedan", "automobile", "puppy")
+    assert chosen(tags, Edits(block=("vehicle", "person"))) == ("puppy", "tree")
+    assert chosen(tags, Edits(allow=("vehicle",), block=("car",))) == ()
+
+
+def test_labels_are_renamed_with_their_synonyms() -> None:
+    labelling = Labelling(KINDS, Edits(rename={"automobile": "Pkw"}))
+    assert [labelling.label(name) for name in ("car", "automobile", "tree")] == [
+        "Pkw",
+        "Pkw",
+        "tree",
+    ]
+    tags = labelling.labelled(seen({"tree": 0.9, "car": 0.8}))
+    assert tags.names == ("tree", "Pkw")
+
+
+def test_classes_collect_kinds_of_things_and_the_rest_is_dropped() -> None:
+    edits = Edits(classes={"vehicle": ("vehicle",), "car": ("car",), "person": ("person",)})
+    labelling = Labelling(KINDS, edits)
+    tags = seen(
+        {"sedan": 0.9, "bus": 0.8, "truck": 0.7, "tree": 0.6, "woman": 0.5, "blue": 0.4},
+        blue="attribute",
+    )
+    assert labelling.choose(tags).names == ("sedan", "bus", "truck", "woman")
+    labels = [labelling.label(name) for name in ("sedan", "bus", "woman")]
+    assert labels == ["car", "vehicle", "person"]  # the nearest class wins
+    found = labelling.labelled(tags)
+    assert found.names == ("car", "vehicle", "tree", "person", "blue")
+    np.testing.assert_array_equal(found.scores, np.float32([0.9, 0.8, 0.6, 0.5, 0.4]))
+
+
+def test_new_words_and_parents_of_the_user_s_own() -> None:
+    edits = Edits(
+        synonyms={"car": ("motorcar",), "widget": ("thingummy",)},
+        parents={"hovercar": ("car",), "gnome": ("person",)},
+    )
+    vocabulary = Labelling(KINDS, edits).vocabulary
+    assert vocabulary.head("motorcar") == "car"
+    assert vocabulary.head("automobile") == "car"
+    assert vocabulary.is_a("motorcar", "vehicle")
+    assert vocabulary.is_a("hovercar", "vehicle")
+    assert vocabulary["gnome"].kind == "object"
+    assert vocabulary.label("thingummy") == "widget"
+
+
+def test_the_user_s_label_heads_the_group_that_it_was_in() -> None:
+    vocabulary = Labelling(KINDS, Edits(synonyms={"automobile": ("motorcar",)})).vocabulary
+    assert vocabulary.label("car") == vocabulary.label("motorcar") == "automobile"
+    assert vocabulary.is_a("sedan", "automobile")
+    assert vocabulary.is_a("automobile", "vehicle")
+    whole = Labelling(KINDS, Edits(synonyms={"ride": ("car", "bicycle")})).vocabulary
+    assert whole.label("bike") == whole.label("automobile") == "ride"
+
+
+def test_circles_are_refused() -> None:
+    with pytest.raises(InputError, match="its own ancestor"):
+        Labelling(KINDS, Edits(parents={"animal": ("puppy",)}))
