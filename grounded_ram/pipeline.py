@@ -35,7 +35,7 @@ from grounded_ram.presets import Preset, resolve_preset
 from grounded_ram.runtime import pick_device, pick_dtype
 from grounded_ram.stages import Detector, HasThresholds, Segmenter, Tagger
 from grounded_ram.vocabulary.edits import Edits, read_edits
-from grounded_ram.vocabulary.labelling import Labelling, Named
+from grounded_ram.vocabulary.labelling import Labelling, Labels, Words
 from grounded_ram.weights import Checkpoint, OnProgress, fetch_all, with_missing
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ class GroundedRAM:
     ) -> None:
         row = resolve_preset(preset)
         own = {name: Path(path).expanduser().absolute() for name, path in (weights or {}).items()}
-        edits = vocabulary if isinstance(vocabulary, Edits | None) else read_edits(Path(vocabulary))
+        edits = vocabulary
+        if isinstance(edits, str | os.PathLike):
+            edits = read_edits(Path(edits).expanduser())
         asked = {"weights": own, "device": device, "dtype": dtype, "max_pixels": max_pixels}
         self._asked: dict[str, Any] = asked | {"vocabulary": edits}
         self._max_pixels = max_pixels
@@ -234,16 +236,16 @@ class GroundedRAM:
             load_images(images, color=color, max_pixels=self._max_pixels), labelling, named
         )
 
-    def _named(self, tags: Sequence[str] | Tags | None) -> tuple[Named, Tags | None]:
+    def _named(self, tags: Sequence[str] | Tags | None) -> tuple[Labels, Tags | None]:
         """Return what says what to look for, and the tags that are given, if they are."""
         if tags is None and self._labelling.edits.ask == "classes":
             return self._labelling, self._labelling.all_of_classes()
         if tags is None or isinstance(tags, Tags):
             return self._labelling, tags
-        return Named(), Tags.of(_names(tags))
+        return Words(), Tags.of(_names(tags))
 
     def _annotate(
-        self, loaded: Sequence[LoadedImage], labelling: Named, given: Tags | None
+        self, loaded: Sequence[LoadedImage], labelling: Labels, given: Tags | None
     ) -> list[Annotation]:
         if not loaded:
             return []
@@ -252,7 +254,8 @@ class GroundedRAM:
         seen = [labelling.merge_synonyms(tags) for tags in seen]
         wanted = [labelling.choose(tags) for tags in seen]
         boxes = [self._merged(found, labelling) for found in self._detect(pixels, wanted)]
-        tags = [labelling.labelled(of_image) for of_image in seen]
+        pairs = zip(seen, wanted, strict=True)
+        tags = [labelling.labelled(of_image, chosen) for of_image, chosen in pairs]
         labelled = [_number(found, of_image) for found, of_image in zip(boxes, tags, strict=True)]
         objects = self._segment(pixels, labelled)
         lost = [
@@ -267,7 +270,7 @@ class GroundedRAM:
 
     def _tag(self, images: list[Image]) -> list[Tags]:
         tagger, threshold = self.tagger, self.preset.tag_threshold
-        if limits := self._labelling.edits.thresholds:
+        if limits := self._labelling.thresholds():
             if not isinstance(tagger, HasThresholds):
                 raise InputError(
                     f"{self._tagger.name} has no method with_thresholds, so that the vocabulary "
@@ -289,7 +292,7 @@ class GroundedRAM:
                 boxes[i] = one
         return boxes
 
-    def _merged(self, boxes: sv.Detections, labelling: Named) -> sv.Detections:
+    def _merged(self, boxes: sv.Detections, labelling: Labels) -> sv.Detections:
         """Call the boxes as their labels are called, and keep one for each object."""
         names = [labelling.label(name) for name in np.asarray(boxes.data["class_name"]).tolist()]
         called = replace(boxes, data={**boxes.data, "class_name": np.array(names, str)})
@@ -321,7 +324,8 @@ class GroundedRAM:
             "tag_threshold": self.preset.tag_threshold if asked_tagger else None,
             "box_threshold": self.preset.box_threshold,
             "nms_iou": self.preset.nms_iou,
-            "ground_kinds": list(self.preset.ground_kinds),
+            "ground_kinds": list(self._labelling.kinds),
+            "vocabulary": self._labelling.edits.record(),
             "device": str(self.device),
             "dtype": _name_of(self.dtype),
         }

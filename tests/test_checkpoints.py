@@ -120,6 +120,20 @@ def test_a_pinned_repository_can_be_had_at_another_commit(row: Checkpoint) -> No
     assert other == re.sub("@[0-9a-f]{40}/", "@main/", pinned) != pinned
 
 
+def test_another_commit_of_a_pinned_repository_keeps_its_facts_but_the_digests() -> None:
+    for row in PINNED:
+        other = find_checkpoint(f"{row.name}@v2")
+        assert (other.licence, other.terms, set(other.files)) == (
+            (row.licence, row.terms, set(row.files))
+        )
+        assert other.files["weights"].sha256 is other.files["weights"].size is None
+    assert find_checkpoint("sam3:facebook/sam3@v2").files["preprocessor"].source == (
+        "hf://facebook/sam3@v2/processor_config.json"
+    )
+    dino = "transformers:IDEA-Research/grounding-dino-tiny"
+    assert find_checkpoint(f"{dino}@v2").files["vocab"] == CHECKPOINTS[dino].files["vocab"]
+
+
 def test_a_repository_whose_licence_forbids_uses_says_so() -> None:
     row = find_checkpoint("sam3:facebook/sam3@0123456")
     assert row.licence == "SAM License"

@@ -9,7 +9,7 @@ from pathlib import Path
 from grounded_ram import plugins
 from grounded_ram.checkpoints import authors, repositories
 from grounded_ram.checkpoints.checkpoint import Checkpoint
-from grounded_ram.checkpoints.repositories import hub_checkpoint
+from grounded_ram.checkpoints.repositories import at_revision, hub_checkpoint
 from grounded_ram.downloads import WeightFile
 from grounded_ram.errors import InputError
 from grounded_ram.names import unknown_name
@@ -39,7 +39,8 @@ def find_checkpoint(name: str) -> Checkpoint:
         row: Checkpoint = plugins.load(points[name])
         return row
     if "/" in name:
-        return hub_checkpoint(name)
+        asked, repository = hub_checkpoint(name), name.partition("@")[0]
+        return at_revision(CHECKPOINTS[repository], name) if repository in CHECKPOINTS else asked
     raise unknown_name("checkpoint", name, [*CHECKPOINTS, *points])
 
 

@@ -6,6 +6,8 @@ beside it where somebody published them. Of any other repository a row can be ma
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from grounded_ram.checkpoints.authors import BERT_VOCABULARY
 from grounded_ram.checkpoints.checkpoint import Checkpoint
 from grounded_ram.downloads import WeightFile
@@ -57,6 +59,23 @@ def hub_checkpoint(name: str) -> Checkpoint:
             "vocab": file("vocab.txt"),
         },
     )
+
+
+def at_revision(pinned: Checkpoint, name: str) -> Checkpoint:
+    """Return a row of the table at another revision, of which no digest is known.
+
+    Args:
+        pinned: the row.
+        name: its name with "@revision" behind it.
+    """
+    repo, revision = pinned.name.partition(":")[2], name.partition("@")[2]
+    files = {
+        role: _file(repo, revision, file.source.split("/")[-1], optional=file.optional)
+        if f"/{repo}@" in file.source
+        else file
+        for role, file in pinned.files.items()
+    }
+    return replace(pinned, name=name, files=files)
 
 
 def _file(

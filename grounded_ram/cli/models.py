@@ -18,6 +18,8 @@ from grounded_ram.weights import CHECKPOINTS, Checkpoint, find_checkpoint, missi
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="PRESET|CHECKPOINT", show_default=False)]
 
+_LARGE = {"weights"}
+
 models = typer.Typer(invoke_without_command=True)
 
 
@@ -33,7 +35,7 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
         terminal.show_json({"presets": presets, "checkpoints": checkpoints})
         return
     terminal.show_table(
-        ("preset", "here", "disk", "memory", "licence", "made of", "for", "because"),
+        ("preset", "here", "disk", "memory", "licence", "made of", "for"),
         (
             (
                 row["name"] + (" (default)" if row["default"] else ""),
@@ -42,8 +44,7 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
                 _gigabytes(row["memory_gb"]),
                 row["licence"],
                 ", ".join((row["tagger"], row["detector"], row["segmenter"])),
-                row["summary"],
-                row["reason"],
+                f"{row['summary']}: {row['reason']}",
             )
             for row in presets
         ),
@@ -158,9 +159,12 @@ def find_checkpoints(names: Sequence[str]) -> list[Checkpoint]:
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what is known about a checkpoint; ``size_bytes`` is None where that is not known."""
+    """Return what is known about a checkpoint; ``size_bytes`` is None where that is not known.
+
+    Small files of unknown size are not counted.
+    """
     files = [{"role": role, **_describe(file)} for role, file in checkpoint.files.items()]
-    sizes = [file["size_bytes"] for file in files]
+    sizes = [file["size_bytes"] for file in files if file["role"] in _LARGE or file["size_bytes"]]
     return {
         "name": checkpoint.name,
         "summary": checkpoint.summary,

@@ -32,7 +32,8 @@ OwnVocabulary = Annotated[
     typer.Option(
         "--vocabulary",
         metavar="FILE",
-        help="Your own edits of what is looked for and how labels are called, in YAML.",
+        help="Your own edits of what is looked for and how labels are called, in YAML; words of "
+        "--tags are looked for as they are.",
         show_default=False,
     ),
 ]

@@ -11,9 +11,10 @@ import typer
 
 from grounded_ram.cli import terminal
 from grounded_ram.cli.options import AsJson, OwnVocabulary
+from grounded_ram.errors import InputError
 from grounded_ram.vocabulary.edits import Edits, read_edits
-from grounded_ram.vocabulary.labelling import edited
-from grounded_ram.vocabulary.table import Vocabulary, columns, official_vocabulary
+from grounded_ram.vocabulary.labelling import UNJUDGED, Labelling
+from grounded_ram.vocabulary.table import PLACED, columns
 
 vocabulary = typer.Typer(no_args_is_help=True)
 
@@ -26,8 +27,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what tags are: kind, whether they are looked for, label, synonyms, what they are."""
-    table = _table(vocabulary)
-    _print([_describe(table, table.find(name).name) for name in names], as_json=as_json)
+    labelling = _labelling(vocabulary)
+    found = [labelling.vocabulary.find(name).name for name in names]
+    _print([_describe(labelling, name) for name in found], as_json=as_json)
 
 
 @vocabulary.command()
@@ -38,10 +40,10 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """List the tags that have a text in them. Exit code 1: there are none."""
-    table = _table(vocabulary)
+    labelling = _labelling(vocabulary)
     wanted = text.casefold()
-    names = [name for name in table if wanted in name.casefold()]
-    _print([_describe(table, name) for name in names], as_json=as_json)
+    names = [name for name in labelling.vocabulary if wanted in name.casefold()]
+    _print([_describe(labelling, name) for name in names], as_json=as_json)
     if not names:
         terminal.say(f"no tag has {text!r} in it")
         raise typer.Exit(1)
@@ -52,30 +54,33 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Your own edits, in YAML.")],
 ) -> None:
     """Tell whether a file of your own edits can be used. Exit code 2: no, and why."""
-    edits = read_edits(file)
-    edited(official_vocabulary(), edits)
-    parts = [name for name, value in vars(edits).items() if value != getattr(Edits(), name)]
-    terminal.show(f"{file}: can be used; it sets {', '.join(parts) or 'nothing'}")
+    edits = _labelling(file).edits
+    terminal.show(f"{file}: can be used; it sets {', '.join(edits.record()) or 'nothing'}")
 
 
 @vocabulary.command()
 def export(*, vocabulary: OwnVocabulary = None) -> None:
     """Write the whole table as CSV to standard output."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerows(columns(_table(vocabulary)))
+    writer.writerows(columns(_labelling(vocabulary).vocabulary))
 
 
-def _table(file: Path | None) -> Vocabulary:
-    return edited(official_vocabulary(), Edits() if file is None else read_edits(file))
+def _labelling(file: Path | None) -> Labelling:
+    edits = Edits() if file is None else read_edits(file)
+    try:
+        return Labelling((*PLACED, UNJUDGED), edits)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
 
 
-def _describe(table: Vocabulary, name: str) -> dict[str, Any]:
+def _describe(labelling: Labelling, name: str) -> dict[str, Any]:
+    table = labelling.vocabulary
     entry = table[name]
     return {
         "tag": name,
         "kind": entry.kind,
-        "groundable": entry.groundable,
-        "label": table.label(name),
+        "looked_for": labelling.wants(name, entry.kind),
+        "label": labelling.label(table.label(name)),
         "synonyms": list(table.synonyms(name)),
         "is_a": list(table.ancestors(name)),
     }
@@ -91,7 +96,7 @@ def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
                 (
                     row["tag"],
                     row["kind"],
-                    "yes" if row["groundable"] else "no",
+                    "yes" if row["looked_for"] else "no",
                     row["label"],
                     ", ".join(row["synonyms"]),
                     ", ".join(row["is_a"]),

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from grounded_ram.annotation import Tags
 from grounded_ram.errors import InputError, UnknownNameError
+from grounded_ram.vocabulary.labelling import UNJUDGED
 from grounded_ram.vocabulary.table import official_vocabulary
-
-UNJUDGED = "unjudged"
-"""The kind of a tag of which neither its list nor our vocabulary says one."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@
     parents:                    what a tag is a kind of
       forklift: [vehicle]
     rename:                     labels as you want them called
-      sedan: saloon
+      dog: hound
     classes:                    map everything to these labels, with kinds of them; drop the rest
       vehicle: [car, truck, bus]
       person:
@@ -21,8 +21,8 @@ Every part may be left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,27 +30,31 @@ import yaml
 
 from grounded_ram.errors import InputError
 from grounded_ram.names import unknown_name
-from grounded_ram.vocabulary.table import KINDS, official_vocabulary
+from grounded_ram.vocabulary.table import PLACED, Entry, Vocabulary, official_vocabulary
 
 Lists: TypeAlias = Mapping[str, tuple[str, ...]]
 
-_ASK = ("tagger", "classes")
+ASK = ("tagger", "classes")
+"""Who says what to look for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edits:
-    """What a user wants otherwise; names are tags of the vocabulary, or new ones where said.
+    """What a user wants otherwise; names are tags or labels of the vocabulary, or new where said.
 
     Args:
-        ground: kinds to look for; None means those of the preset.
+        ground: kinds to look for, of ``PLACED``; None means those of the preset.
         allow: look for these and kinds of them alone; empty means for all.
         block: never look for these or kinds of them.
         synonyms: label -> further names of the same thing; both may be new.
-        parents: tag -> what it is a kind of; the tag may be new.
-        rename: tag -> the label it gets.
+        parents: tag -> what it is a kind of; both may be new.
+        rename: label -> what it is called instead.
         classes: label -> the tags it collects, with kinds of them; empty means all labels stay.
         ask: "tagger": look for what a tagger sees; "classes": for all tags of the classes.
         thresholds: tag -> threshold in [0, 1], strictly above which it is seen.
+
+    Raises:
+        InputError: a part is of the wrong type, or two contradict one another.
     """
 
     ground: tuple[str, ...] | None = None
@@ -63,6 +67,97 @@ class Edits:
     ask: str = "tagger"
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        lists = [*self.synonyms.values(), *self.parents.values(), *self.classes.values()]
+        for listed in (self.ground or (), self.allow, self.block, *lists):
+            if isinstance(listed, str):
+                raise InputError(f"expected a list of names, got {listed!r}; write [{listed!r}]")
+        for kind in self.ground or ():
+            if kind not in PLACED:
+                raise unknown_name("kind of what can be boxed", kind, PLACED)
+        if self.ask not in ASK:
+            raise unknown_name("source of tags", self.ask, ASK)
+        if self.ask == "classes" and not self.classes:
+            raise InputError("ask: classes: there are no classes to look for")
+        for tag, limit in self.thresholds.items():
+            if not isinstance(limit, int | float) or not 0 <= limit <= 1:
+                raise InputError(f"thresholds: {tag}: expected a number in [0, 1], got {limit!r}")
+        for part in ("synonyms", "classes"):
+            _refuse_twice(part, getattr(self, part))
+
+    def record(self) -> dict[str, Any]:
+        """Return what is set, as plain JSON values."""
+        usual = Edits()
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {k: v for k, v in parts.items() if v != getattr(usual, k)}
+
+
+def _refuse_twice(part: str, lists: Lists) -> None:
+    """Refuse a name that two labels claim."""
+    owner: dict[str, str] = {}
+    for label, names in lists.items():
+        for name in names:
+            if owner.setdefault(name, label) != label:
+                raise InputError(f"{part}: {name!r} stands under {owner[name]!r} and {label!r}")
+
+
+def edited(vocabulary: Vocabulary, edits: Edits) -> Vocabulary:
+    """Return a vocabulary with the user's own synonyms and parents.
+
+    Raises:
+        InputError: they contradict one another, or what the vocabulary knows already.
+    """
+    if not (edits.synonyms or edits.parents):
+        return vocabulary
+    entries = dict(vocabulary)
+    for label, others in edits.synonyms.items():
+        _join(entries, vocabulary, label, others)
+    above = {
+        _name_in(entries, vocabulary, name): tuple(
+            _name_in(entries, vocabulary, parent) for parent in parents
+        )
+        for name, parents in edits.parents.items()
+    }
+    for name, parents in above.items():
+        kind = _kind_above(name, above, entries)
+        known = entries.get(name) or Entry(name, kind, kind in PLACED, name)
+        entries[name] = known
+        top = entries[known.same_as] if known.same_as else known
+        entries[top.name] = replace(top, parents=parents)
+    return Vocabulary(entries.values())
+
+
+def _name_in(entries: Mapping[str, Entry], vocabulary: Vocabulary, name: str) -> str:
+    """Return the tag that a tag or label stands for."""
+    return name if name in entries else vocabulary.head(name)
+
+
+def _kind_above(name: str, above: Lists, entries: Mapping[str, Entry]) -> str:
+    """Return the kind of the nearest known tag above a new one; without any, it is an object."""
+    seen: set[str] = set()
+    while name not in entries and name not in seen and above.get(name):
+        seen.add(name)
+        name = above[name][0]
+    return entries[name].kind if name in entries else "object"
+
+
+def _join(
+    entries: dict[str, Entry], vocabulary: Vocabulary, label: str, others: Iterable[str]
+) -> None:
+    """Make one group of a label and further names, which the label heads."""
+    names = [_name_in(entries, vocabulary, name) for name in (label, *others)]
+    group = [entries[name] for name in names if name in entries]
+    old = {entry.same_as or entry.name for entry in group}
+    first = group[0] if group else Entry(label, "object", groundable=True, singular=label)
+    head = replace(entries.get(first.same_as, first), name=label, singular=label, same_as="")
+    members = {name for name, entry in entries.items() if (entry.same_as or name) in old}
+    for name in sorted({*members, *names} - {label}):
+        known = entries.get(name, Entry(name, head.kind, head.groundable, name))
+        entries[name] = replace(
+            known, kind=head.kind, groundable=head.groundable, same_as=label, parents=()
+        )
+    entries[label] = head
+
 
 def read_edits(path: Path) -> Edits:
     """Read edits from a YAML file.
@@ -73,9 +168,14 @@ def read_edits(path: Path) -> Edits:
     """
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-        return _Reader(path).read({} if found is None else found)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"{path}: {error}") from error
+    edits = _Reader(path).read({} if found is None else found)
+    try:
+        edited(official_vocabulary(), edits)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return edits
 
 
 class _Text(str):
@@ -86,6 +186,18 @@ class _Text(str):
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]  # PyYAML may have no types
     """Reads bare words as text, also those that YAML takes for truth values or dates."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Read a mapping, and refuse a key that comes twice: YAML would drop the first."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value!r} comes twice", key.start_mark
+                )
+            seen.add(key.value)
+        read: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return read
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -108,7 +220,6 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known = set(official_vocabulary())
 
     def read(self, found: Any) -> Edits:
         parts = self._mapping(found, None)
@@ -122,30 +233,40 @@ class _Reader:
         def names(name: str, known: Collection[str], what: str = "tag") -> tuple[str, ...]:
             return self._names(parts[keys[name]], keys[name], known, what) if name in keys else ()
 
-        synonyms = {str(k): self._names(v, k, None) for k, v in mapping("synonyms").items()}
-        self._known.update(synonyms, *synonyms.values(), mapping("parents"))
-        ask = names("ask", ("tagger", "classes"), "source of tags") or ("tagger",)
-        known = self._known
-        asked = known if ask == ("tagger",) else None  # a detector finds words that no tagger says
-        return Edits(
-            ground=names("ground", KINDS, "kind") if "ground" in keys else None,
-            allow=names("allow", known),
-            block=names("block", known),
-            synonyms=synonyms,
-            parents={str(k): self._names(v, k, known) for k, v in mapping("parents").items()},
-            rename={
-                str(self._check(k, known, "tag")): self._one(v, k)
+        def lists(name: str, known: Collection[str] | None) -> dict[str, tuple[str, ...]]:
+            return {
+                self._name(key): self._names([key] if value is None else value, key, known)
+                for key, value in mapping(name).items()
+            }
+
+        synonyms = lists("synonyms", None)
+        known = {*official_vocabulary().names(), *synonyms, *mapping("parents")}
+        known.update(*synonyms.values())
+        ask = self._one_of(parts[keys["ask"]], keys["ask"], ASK) if "ask" in keys else "tagger"
+        classes = lists("classes", known if ask == "tagger" else None)
+        facts: dict[str, Any] = {
+            "ground": names("ground", PLACED, "kind of what can be boxed")
+            if "ground" in keys
+            else None,
+            "allow": names("allow", known),
+            "block": names("block", known),
+            "synonyms": synonyms,
+            "parents": lists("parents", known),
+            "rename": {
+                self._check(k, {*known, *classes}, "label"): self._one_of(v, k, None)
                 for k, v in mapping("rename").items()
             },
-            classes={
-                str(k): self._names(v or [k], k, asked) for k, v in mapping("classes").items()
-            },
-            ask=ask[0],
-            thresholds={
-                str(self._check(k, known, "tag")): self._share(v, k)
+            "classes": classes,
+            "ask": ask,
+            "thresholds": {
+                self._check(k, known, "tag"): self._share(v, k)
                 for k, v in mapping("thresholds").items()
             },
-        )
+        }
+        try:
+            return Edits(**facts)
+        except InputError as error:
+            raise InputError(f"{self._path}: {error}") from error
 
     def _mapping(self, value: Any, key: _Text | None) -> dict[_Text, Any]:
         if value is None:
@@ -160,27 +281,33 @@ class _Reader:
         self, value: Any, key: _Text, known: Collection[str] | None, what: str = "tag"
     ) -> tuple[str, ...]:
         """Read a list of names, or one alone; None lets any name pass."""
-        for name in (listed := value if isinstance(value, list) else [value]):
-            if not isinstance(name, _Text) or name != " ".join(name.split()):
-                raise self._mistake(key, f"expected names, in quotes if need be, got {name!r}")
+        listed = value if isinstance(value, list) else [value]
+        for name in listed:
+            self._name(name, key)
             if known is not None:
                 self._check(name, known, what)
         return tuple(map(str, listed))
 
-    def _one(self, value: Any, key: _Text) -> str:
+    def _name(self, name: Any, key: _Text | None = None) -> str:
+        if not isinstance(name, _Text) or not name or name != " ".join(name.split()):
+            near = name if key is None else key
+            raise self._mistake(near, f"expected names, in quotes if need be, got {name!r}")
+        return str(name)
+
+    def _one_of(self, value: Any, key: _Text, choices: Collection[str] | None) -> str:
         if isinstance(value, list):
             raise self._mistake(key, f"expected one name, got {value!r}")
-        return self._names(value, key, None)[0]
+        return self._names(value, key, choices, "source of tags")[0]
 
     def _share(self, value: Any, key: _Text) -> float:
         if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise self._mistake(key, f"expected a number in [0, 1], got {value!r}")
         return float(value)
 
-    def _check(self, name: _Text, known: Collection[str], what: str) -> _Text:
+    def _check(self, name: _Text, known: Collection[str], what: str) -> str:
         if name not in known:
             raise self._mistake(name, str(unknown_name(what, name, known)))
-        return name
+        return str(name)
 
     def _mistake(self, near: _Text | None, message: str) -> InputError:
         place = f", line {near.line}: {near}" if near is not None else ""

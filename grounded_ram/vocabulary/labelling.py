@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
 from grounded_ram.annotation import Tags
-from grounded_ram.vocabulary.edits import Edits
-from grounded_ram.vocabulary.table import PLACED, Entry, Vocabulary, official_vocabulary
+from grounded_ram.errors import InputError
+from grounded_ram.names import unknown_name
+from grounded_ram.vocabulary.edits import Edits, edited
+from grounded_ram.vocabulary.table import PLACED, official_vocabulary
+
+UNJUDGED = "unjudged"
+"""The kind of a tag of which neither its list nor the vocabulary says one."""
 
 
-class Named:
-    """The user's own words: each is looked for, and its label is the word itself."""
+class Labels(Protocol):
+    """What to look for among the tags of a picture, and what to call it."""
+
+    def merge_synonyms(self, tags: Tags) -> Tags:
+        """Give what is the same one name."""
+        ...
+
+    def choose(self, tags: Tags) -> Tags:
+        """Keep what to look for."""
+        ...
+
+    def label(self, name: str) -> str:
+        """Return what to call an object that was found as a tag."""
+        ...
+
+    def labelled(self, tags: Tags, chosen: Tags) -> Tags:
+        """Call the chosen tags as their labels are called; all others stay beside them."""
+        ...
+
+
+class Words:
+    """Labels of the user's own words: each is looked for, and its label is the word itself."""
 
     def merge_synonyms(self, tags: Tags) -> Tags:
         """Return the words as they are."""
@@ -27,128 +52,135 @@ class Named:
         """Return the word itself."""
         return name
 
-    def labelled(self, tags: Tags) -> Tags:
+    def labelled(self, tags: Tags, chosen: Tags) -> Tags:
         """Return the words as they are."""
         return tags
 
 
-class Labelling(Named):
-    """What to look for among the tags of a picture, and what to call it.
+class Labelling:
+    """Labels by the vocabulary and the user's edits of it.
 
     Args:
-        kinds: what to look for, unless the edits say it.
+        kinds: what to look for, unless the edits say it; words that nobody judged always are.
         edits: the user's own.
 
     Raises:
         InputError: the edits contradict one another or the table.
+        UnknownNameError: they name a tag that there is not.
     """
 
     def __init__(self, kinds: Sequence[str], edits: Edits | None = None) -> None:
-        self.edits = edits or Edits()
-        self.vocabulary = edited(official_vocabulary(), self.edits)
-        self._kinds = frozenset(kinds if self.edits.ground is None else self.edits.ground)
+        self.edits = edits = edits or Edits()
+        self.vocabulary = edited(official_vocabulary(), edits)
+        self.kinds = tuple(kinds) if edits.ground is None else (*edits.ground, UNJUDGED)
+        self._check_names()
+        head = self.vocabulary.head
+        self._allowed = {head(name) for name in edits.allow}
+        self._blocked = {head(name) for name in edits.block}
+        self._classes = {
+            head(member): label for label, members in edits.classes.items() for member in members
+        }
+        self._renames = {head(label): new for label, new in edits.rename.items()}
+
+    def thresholds(self) -> dict[str, float]:
+        """Return the thresholds of single tags, and of their synonyms."""
+        return {
+            name: limit
+            for tag, limit in self.edits.thresholds.items()
+            for name in (tag, *self.vocabulary.synonyms(tag))
+        }
+
+    def all_of_classes(self) -> Tags:
+        """Return every tag of the classes, as the vocabulary calls it."""
+        members = [name for names in self.edits.classes.values() for name in names]
+        return Tags.of(dict.fromkeys(map(self.vocabulary.label, members)))
 
     def merge_synonyms(self, tags: Tags) -> Tags:
         """Give synonyms of what can be boxed one name, in the singular, and the best score."""
-        return self._renamed(
-            tags,
-            [
-                self.vocabulary.label(name) if kind in PLACED else name
-                for name, kind in zip(tags.names, tags.kinds, strict=True)
-            ],
-        )
+        kinds = [self._kind(*pair) for pair in zip(tags.names, tags.kinds, strict=True)]
+        names = [
+            self.vocabulary.label(name) if kind in PLACED else name
+            for name, kind in zip(tags.names, kinds, strict=True)
+        ]
+        return _best(names, tags.scores.tolist(), kinds)
 
     def choose(self, tags: Tags) -> Tags:
         """Keep what to look for."""
         pairs = zip(tags.names, tags.kinds, strict=True)
-        return tags.take([row for row, (name, kind) in enumerate(pairs) if self._wants(name, kind)])
+        return tags.take([row for row, (name, kind) in enumerate(pairs) if self.wants(name, kind)])
+
+    def wants(self, name: str, kind: str) -> bool:
+        """Tell whether to look for a tag of a kind."""
+        by_itself = kind in self.kinds and self.vocabulary.is_worth_grounding(name, kind)
+        return (
+            (by_itself or self.edits.ask == "classes")
+            and not self._is_any(name, self._blocked)
+            and (not self._allowed or self._is_any(name, self._allowed))
+            and (not self._classes or self._class_of(name) is not None)
+        )
 
     def label(self, name: str) -> str:
         """Return what to call an object that was found as a tag."""
-        head = self.vocabulary.head(name)
-        if self.edits.classes:
-            return self._class_of(head) or name
-        renames = {self.vocabulary.head(old): new for old, new in self.edits.rename.items()}
-        return renames.get(head, name)
+        called = self._class_of(name) or name
+        return self._renames.get(self.vocabulary.head(called), called)
 
-    def labelled(self, tags: Tags) -> Tags:
-        """Call the tags that are looked for as their labels are called."""
-        wanted = set(self.choose(tags).names)
-        return self._renamed(
-            tags, [self.label(name) if name in wanted else name for name in tags.names]
+    def labelled(self, tags: Tags, chosen: Tags) -> Tags:
+        """Call the chosen tags as their labels are called.
+
+        Other tags stay beside them, but for those that a label's name would be confused with.
+        """
+        labels = _best(map(self.label, chosen.names), chosen.scores.tolist(), chosen.kinds)
+        taken = {*labels.names, *chosen.names}
+        rest = tags.take([row for row, name in enumerate(tags.names) if name not in taken])
+        return _best(
+            (*labels.names, *rest.names),
+            (*labels.scores.tolist(), *rest.scores.tolist()),
+            (*labels.kinds, *rest.kinds),
         )
 
-    def all_of_classes(self) -> Tags:
-        """Return every tag of the classes, each to be looked for."""
-        members = [name for names in self.edits.classes.values() for name in names]
-        return Tags.of(dict.fromkeys(members), kind="unjudged")
+    def _check_names(self) -> None:
+        edits, known = self.edits, self.vocabulary.knows
+        asked = [] if edits.ask == "classes" else [n for ns in edits.classes.values() for n in ns]
+        labels = [label for label in edits.rename if label not in edits.classes]
+        for name in (*edits.allow, *edits.block, *edits.thresholds, *labels, *asked):
+            if not known(name):
+                raise unknown_name("tag", name, self.vocabulary.names())
+        groups: dict[str, str] = {}
+        for label, members in edits.classes.items():
+            for member in members:
+                if groups.setdefault(self.vocabulary.head(member), label) != label:
+                    raise InputError(f"classes: {member!r} stands under two labels")
 
-    def _wants(self, name: str, kind: str) -> bool:
-        edits = self.edits
-        by_itself = kind in self._kinds and self.vocabulary.is_worth_grounding(name, kind)
-        return (
-            (by_itself or edits.ask == "classes")
-            and not self._is_any(name, edits.block)
-            and (not edits.allow or self._is_any(name, edits.allow))
-            and (not edits.classes or self._class_of(name) is not None)
-        )
+    def _kind(self, name: str, kind: str) -> str:
+        """Return the kind of a tag; of one that nobody judged, what the edits make it."""
+        known = kind != UNJUDGED or not self.vocabulary.knows(name)
+        return kind if known else self.vocabulary[self.vocabulary.head(name)].kind
 
-    def _is_any(self, name: str, others: Iterable[str]) -> bool:
-        return any(self.vocabulary.is_a(name, other) for other in others)
+    def _is_any(self, name: str, heads: set[str]) -> bool:
+        return bool(heads) and not heads.isdisjoint(self._relatives(name))
 
     def _class_of(self, name: str) -> str | None:
         """Return the class that a tag falls into: the one that lists its nearest relative."""
-        head = self.vocabulary.head(name)
-        for relative in (head, *self.vocabulary.ancestors(head)):
-            for label, members in self.edits.classes.items():
-                if relative in map(self.vocabulary.head, members):
-                    return label
-        return None
+        if not self._classes:
+            return None
+        found = (self._classes.get(relative) for relative in self._relatives(name))
+        return next((label for label in found if label is not None), None)
 
-    def _renamed(self, tags: Tags, names: Sequence[str]) -> Tags:
-        """Give the tags other names; of those that come to one name, the best one's row stays."""
-        best: dict[str, int] = {}
-        for row in np.argsort(-tags.scores, kind="stable").tolist():
-            best.setdefault(names[row], row)
-        rows = list(best.values())
-        return Tags(tuple(best), tags.scores[rows], tuple(tags.kinds[row] for row in rows))
+    def _relatives(self, name: str) -> tuple[str, ...]:
+        """Return the head of a tag's group and all above it, the nearest first."""
+        return (self.vocabulary.head(name), *self.vocabulary.ancestors(name))
 
 
-def edited(vocabulary: Vocabulary, edits: Edits) -> Vocabulary:
-    """Return a vocabulary with the user's own synonyms and parents.
-
-    Raises:
-        InputError: they contradict one another, or what the vocabulary knows already.
-    """
-    if not (edits.synonyms or edits.parents):
-        return vocabulary
-    entries = dict(vocabulary)
-    for label, others in edits.synonyms.items():
-        _join(entries, label, others)
-    for name, parents in edits.parents.items():
-        known = entries.get(name) or _like(entries[parents[0]], name)
-        head = entries[known.same_as] if known.same_as else known
-        entries[name] = known
-        entries[head.name] = replace(head, parents=parents)
-    return Vocabulary(entries.values())
-
-
-def _join(entries: dict[str, Entry], label: str, others: Iterable[str]) -> None:
-    """Make one group of a label and further names, which the label heads."""
-    group = [entries[name] for name in (label, *others) if name in entries]
-    old = {entry.same_as or entry.name for entry in group}
-    first = group[0] if group else Entry(label, "object", groundable=True, singular=label)
-    model = entries.get(first.same_as, first)
-    head = replace(model, name=label, singular=label, same_as="")
-    members = {name for name, entry in entries.items() if (entry.same_as or name) in old}
-    for name in sorted({*members, *others} - {label}):
-        known = entries.get(name, Entry(name, head.kind, head.groundable, name))
-        entries[name] = replace(
-            known, kind=head.kind, groundable=head.groundable, same_as=label, parents=()
-        )
-    entries[label] = head
-
-
-def _like(parent: Entry, name: str) -> Entry:
-    """Make a new tag of the kind of its parent."""
-    return Entry(name, parent.kind, groundable=True, singular=name)
+def _best(names: Iterable[str], scores: Sequence[float], kinds: Sequence[str]) -> Tags:
+    """Make tags, best first; of those with one name the best one's row stays."""
+    listed = list(names)
+    order = np.argsort(-np.asarray(scores, np.float32), kind="stable").tolist()
+    rows: dict[str, int] = {}
+    for row in order:
+        rows.setdefault(listed[row], row)
+    kept = list(rows.values())
+    return Tags(
+        tuple(rows),
+        np.asarray(scores, np.float32)[kept],
+        tuple(kinds[row] for row in kept),
+    )

@@ -33,7 +33,7 @@ class Entry:
         name: the tag as taggers say it.
         kind: one of ``KINDS``.
         groundable: whether a box or mask of it is worth having: never for a kind without a place,
-            nor for what is too general ("item") or has no shape ("air").
+            nor for what is too general ("equipment") or has no shape ("wind").
         singular: its right singular form, as labels show it and detectors are asked for it.
         same_as: the head of its group of synonyms; empty for the head itself.
         parents: what it is a kind of, the nearest first; a synonym has those of its head.
@@ -85,14 +85,14 @@ class Vocabulary(Mapping[str, Entry]):
         return len(self._entries)
 
     def find(self, name: str) -> Entry:
-        """Return an entry, whatever the case of its name.
+        """Return the entry of a tag or label, in whatever case.
 
         Raises:
             UnknownNameError: there is none; the message tells what is near.
         """
         key = name if name in self._entries else self._by_case().get(name.casefold())
         if key is None:
-            raise unknown_name("tag", name, self._entries)
+            raise unknown_name("tag", name, self._heads)
         return self._entries[key]
 
     def head(self, name: str) -> str:
@@ -103,6 +103,14 @@ class Vocabulary(Mapping[str, Entry]):
         """Return what a tag's group is called on a label: the singular of its head."""
         entry = self._entries.get(self.head(name))
         return name if entry is None else entry.singular
+
+    def knows(self, name: str) -> bool:
+        """Tell whether this is a tag, or the label of some."""
+        return name in self._heads
+
+    def names(self) -> tuple[str, ...]:
+        """Return all tags and labels."""
+        return tuple(self._heads)
 
     def synonyms(self, name: str) -> tuple[str, ...]:
         """Return the other tags of its group: the head, then in alphabetical order."""
@@ -158,7 +166,8 @@ class Vocabulary(Mapping[str, Entry]):
             raise InputError(f"vocabulary: {entry.name!r} and {head.name!r} are of two kinds")
 
     def _by_case(self) -> dict[str, str]:
-        return {name.casefold(): name for name in reversed(list(self._entries))}
+        labels = {label.casefold(): head for label, head in self._heads.items()}
+        return labels | {name.casefold(): name for name in reversed(list(self._entries))}
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -172,7 +181,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return Vocabulary([_entry(row) for row in csv.DictReader(file)])
-    except (OSError, LookupError, ValueError) as error:
+    except (OSError, AttributeError, LookupError, ValueError) as error:
         raise InputError(f"{path}: {error}") from error
 
 

@@ -17,7 +17,7 @@ def run(*arguments: str) -> Result:
 @pytest.fixture
 def edits(tmp_path: Path) -> str:
     path = tmp_path / "mine.yaml"
-    path.write_text("synonyms:\n  car: [motorcar]\nrename: {sedan: saloon}\n")
+    path.write_text("synonyms:\n  car: [motorcar]\nrename: {sedan: saloon}\nblock: [dog]\n")
     return str(path)
 
 
@@ -28,12 +28,12 @@ def test_show_tells_what_a_tag_is_whatever_its_case() -> None:
     assert car == {
         "tag": "automobile",
         "kind": "object",
-        "groundable": True,
+        "looked_for": True,
         "label": "car",
         "synonyms": ["car"],
         "is_a": ["vehicle"],
     }
-    assert (blue["kind"], blue["groundable"]) == ("attribute", False)
+    assert (blue["kind"], blue["looked_for"]) == ("attribute", False)
     table = run("show", "automobile").stdout
     assert all(word in table for word in ("automobile", "object", "yes", "car", "vehicle"))
 
@@ -45,6 +45,19 @@ def test_show_knows_the_user_s_own_words(edits: str) -> None:
         "motorcar"
         in json.loads(run("show", "car", "--vocabulary", edits, "--json").stdout)[0]["synonyms"]
     )
+
+
+def test_show_tells_what_the_user_s_own_edits_make_of_a_tag(edits: str) -> None:
+    rows = json.loads(run("show", "sedan", "puppy", "--vocabulary", edits, "--json").stdout)
+    assert [(row["label"], row["looked_for"]) for row in rows] == [
+        ("saloon", True),
+        ("puppy", False),
+    ]
+
+
+def test_a_label_is_found_by_its_own_name() -> None:
+    (row,) = json.loads(run("show", "Binoculars", "--json").stdout)
+    assert (row["tag"], row["label"]) == ("binocular", "binoculars")
 
 
 def test_an_unknown_tag_is_told_what_is_near() -> None:
@@ -65,7 +78,9 @@ def test_search_finds_every_tag_with_a_text_in_it() -> None:
 def test_check_passes_what_can_be_used_and_tells_mistakes(tmp_path: Path, edits: str) -> None:
     done = run("check", edits)
     assert done.exit_code == 0
-    assert "mine.yaml: can be used; it sets synonyms, rename" in done.stdout.replace("\n", "")
+    assert "mine.yaml: can be used; it sets block, synonyms, rename" in done.stdout.replace(
+        "\n", ""
+    )
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("allow:\n  - umbrela\n")
     done = run("check", str(wrong))

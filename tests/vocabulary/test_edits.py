@@ -13,7 +13,7 @@ synonyms:
   car: [motorcar, horseless carriage]
 parents:
   hovercar: [car, vehicle]
-rename: {sedan: saloon}
+rename: {person: somebody}
 classes:
   vehicle: [car, motorcar, hovercar]
   person:
@@ -37,7 +37,7 @@ def test_every_part_is_read(tmp_path: Path) -> None:
         block=("person",),
         synonyms={"car": ("motorcar", "horseless carriage")},
         parents={"hovercar": ("car", "vehicle")},
-        rename={"sedan": "saloon"},
+        rename={"person": "somebody"},
         classes={"vehicle": ("car", "motorcar", "hovercar"), "person": ("person",)},
         thresholds={"dog": 0.7, "French": 1.0},
     )
@@ -82,6 +82,14 @@ def test_without_a_tagger_classes_may_collect_any_words(tmp_path: Path) -> None:
         ("allow: [[car]]", r"expected names, in quotes if need be, got \['car'\]"),
         ("allow: {car: 1}", r"expected names, in quotes if need be, got {'car': 1}"),
         ("allow: ['race  car']", r"in quotes if need be, got 'race  car'"),
+        ("rename: {car: ''}", r"in quotes if need be, got ''"),
+        ("classes: {dog: 0}", r"in quotes if need be, got 0"),
+        ("block: [car]\nblock: [dog]", r"'block' comes twice"),
+        ("ground: [scene]", r"unknown kind of what can be boxed 'scene'"),
+        ("ask: [tagger, classes]", r"expected one name"),
+        ("ask: classes", r"there are no classes to look for"),
+        ("parents: {animal: [puppy]}", r"its own ancestor"),
+        ("x: !!int abc", r"invalid literal"),
         ("- car", r"expected names with values, got \['car'\]"),
         ("allow: [car", r"line 1"),
         ("a: b: c", r"line 1, column 5"),

@@ -1,10 +1,11 @@
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 from grounded_ram.annotation import Tags
-from grounded_ram.errors import InputError
+from grounded_ram.errors import InputError, UnknownNameError
 from grounded_ram.vocabulary.edits import Edits
 from grounded_ram.vocabulary.labelling import Labelling
 
@@ -43,8 +44,7 @@ def test_what_has_no_place_or_is_too_general_is_not_looked_for() -> None:
         **{"blue": "attribute", "kitchen": "scene", "sea": "stuff", "gnome": "unjudged"},
     )
     assert chosen(tags) == ("car", "sea", "gnome")
-    assert chosen(tags, Edits(ground=("scene",))) == ()  # a kitchen is not worth a box
-    assert chosen(tags, Edits(ground=("stuff",))) == ("sea",)
+    assert chosen(tags, Edits(ground=("stuff",))) == ("sea", "gnome")
 
 
 def test_allowing_and_blocking_reach_kinds_of_things_and_synonyms() -> None:
@@ -61,7 +61,8 @@ def test_labels_are_renamed_with_their_synonyms() -> None:
         "Pkw",
         "tree",
     ]
-    tags = labelling.labelled(seen({"tree": 0.9, "car": 0.8}))
+    tags = seen({"tree": 0.9, "car": 0.8})
+    tags = labelling.labelled(tags, tags)
     assert tags.names == ("tree", "Pkw")
 
 
@@ -75,9 +76,97 @@ def test_classes_collect_kinds_of_things_and_the_rest_is_dropped() -> None:
     assert labelling.choose(tags).names == ("sedan", "bus", "truck", "woman")
     labels = [labelling.label(name) for name in ("sedan", "bus", "woman")]
     assert labels == ["car", "vehicle", "person"]  # the nearest class wins
-    found = labelling.labelled(tags)
+    found = labelling.labelled(tags, labelling.choose(tags))
     assert found.names == ("car", "vehicle", "tree", "person", "blue")
     np.testing.assert_array_equal(found.scores, np.float32([0.9, 0.8, 0.6, 0.5, 0.4]))
+
+
+def test_a_label_takes_the_score_of_what_was_looked_for() -> None:
+    """A tag that happens to be called like a label is another thing."""
+    labelling = Labelling(KINDS, Edits(classes={"kitchen": ("sink",), "animal": ("dog",)}))
+    tags = seen({"kitchen": 0.95, "animal": 0.9, "sink": 0.6, "dog": 0.3}, kitchen="scene")
+    assert labelling.choose(tags).names == ("sink", "dog")
+    found = labelling.labelled(tags, labelling.choose(tags))
+    assert (found.names, found.kinds) == (("kitchen", "animal"), ("object", "object"))
+    np.testing.assert_array_equal(found.scores, np.float32([0.6, 0.3]))
+
+
+def test_the_user_s_own_words_are_judged_by_the_user_s_own_edits() -> None:
+    edits = Edits(
+        ground=("object",), synonyms={"car": ("motorcar",)}, parents={"gnome": ("person",)}
+    )
+    labelling = Labelling(KINDS, edits)
+    tags = seen(
+        {"motorcar": 0.9, "car": 0.5, "gnome": 0.4, "whatsit": 0.3},
+        motorcar="unjudged",
+        gnome="unjudged",
+        whatsit="unjudged",
+    )
+    merged = labelling.merge_synonyms(tags)
+    assert merged.names == ("car", "gnome", "whatsit")
+    assert merged.kinds == ("object", "object", "unjudged")
+    assert labelling.choose(merged).names == ("car", "gnome", "whatsit")
+
+
+def test_a_threshold_holds_for_synonyms() -> None:
+    limits = Labelling(KINDS, Edits(thresholds={"automobile": 0.9})).thresholds()
+    assert limits == {"automobile": 0.9, "car": 0.9}
+
+
+def test_labels_may_stand_for_their_tags() -> None:
+    edits = Edits(
+        block=("headphones",), synonyms={"double-decker bus": ("routemaster",)}, allow=("vehicle",)
+    )
+    labelling = Labelling(KINDS, edits)
+    assert chosen(seen({"headphone": 0.9, "decker bus": 0.8}), edits) == ("decker bus",)
+    assert labelling.vocabulary.is_a("routemaster", "vehicle")
+
+
+def test_all_of_the_classes_are_asked_for_as_the_vocabulary_calls_them() -> None:
+    edits = Edits(
+        classes={"leaf": ("maple leave", "leaf"), "gnome": ("garden gnome",)}, ask="classes"
+    )
+    labelling = Labelling(KINDS, edits)
+    tags = labelling.all_of_classes()
+    assert tags.names == ("maple leaf", "leaf", "garden gnome")
+    assert labelling.choose(labelling.merge_synonyms(tags)).names == tags.names
+    assert [labelling.label(name) for name in tags.names] == ["leaf", "leaf", "gnome"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_new_words_may_stand_above_one_another_in_any_order(order: int) -> None:
+    pairs = [("forklift truck", ("fork lifter",)), ("fork lifter", ("vehicle",))][::order]
+    vocabulary = Labelling(KINDS, Edits(parents=dict(pairs))).vocabulary
+    assert vocabulary.ancestors("forklift truck") == ("fork lifter", "vehicle")
+    assert vocabulary["forklift truck"].kind == "object"
+
+
+def test_a_new_kind_of_a_scene_is_a_scene() -> None:
+    entry = Labelling(KINDS, Edits(parents={"my kitchen": ("kitchen",)})).vocabulary["my kitchen"]
+    assert (entry.kind, entry.groundable) == ("scene", False)
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        ({"block": "dog"}, r"expected a list of names, got 'dog'"),
+        ({"block": ("doog",)}, r"unknown tag 'doog'; did you mean .*'dog'"),
+        ({"rename": {"sedann": "x"}}, r"did you mean 'sedan'"),
+        ({"thresholds": {"car": 2.0}}, r"car: expected a number in \[0, 1\], got 2.0"),
+        ({"ask": "class"}, r"unknown source of tags 'class'"),
+        ({"ask": "classes"}, r"there are no classes"),
+        ({"ground": ("scene",)}, r"unknown kind of what can be boxed 'scene'"),
+        ({"classes": {"a": ("car",), "b": ("car",)}}, r"'car' stands under 'a' and 'b'"),
+        ({"classes": {"a": ("car",), "b": ("automobile",)}}, r"'automobile' stands under two"),
+        ({"synonyms": {"a": ("x",), "b": ("x",)}}, r"'x' stands under 'a' and 'b'"),
+        ({"parents": {"aa": ("bb",), "bb": ("aa",)}}, r"its own ancestor"),
+        ({"parents": {"aa": ("aa",)}}, r"its own ancestor"),
+        ({"parents": {"hover": ("xx",)}}, r"unknown relative of 'hover' 'xx'"),
+    ],
+)
+def test_edits_that_cannot_be_are_refused(edits: dict[str, Any], message: str) -> None:
+    with pytest.raises((InputError, UnknownNameError), match=message):
+        Labelling(KINDS, Edits(**edits))
 
 
 def test_new_words_and_parents_of_the_user_s_own() -> None:
