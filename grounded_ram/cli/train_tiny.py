@@ -16,7 +16,7 @@ def train_tiny(
     *,
     seed: Annotated[int, typer.Option(min=0, help="Of first weights and batches.")] = 0,
     device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", "cuda:1".')] = "auto",
-    scenes: Annotated[int, typer.Option(min=500, help="Scenes to learn from.")] = 16_000,
+    scenes: Annotated[int, typer.Option(min=500, help="Scenes to learn from.")] = 32_000,
     stretch: Annotated[
         float, typer.Option(min=0.0001, help="Factor on the steps of every run.")
     ] = 1.0,
@@ -27,8 +27,8 @@ def train_tiny(
 ) -> None:
     """Draw scenes, train tagger, detector and segmenter, and write their files.
 
-    Typed again, it goes on where it stopped. On a CPU it takes a night, whatever its cores: the
-    networks are too small to share the work.
+    Typed again, it goes on where it stopped. On a CPU it takes about 15 hours, whatever its cores:
+    the networks are too small to share the work.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     from grounded_ram.runtime import pick_device

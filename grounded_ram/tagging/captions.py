@@ -222,7 +222,7 @@ def _load_text(
             f"{name}: these weights tag but do not write captions: they have no keys "
             f"{' or '.join(f'{prefix}*' for prefix in UNREAD_PREFIXES)}"
         )
-    load_weights(text, weights, name, unread=DERIVED_PREFIXES)
+    load_weights(text, weights, name, unread=DERIVED_PREFIXES, assign=False)
     apart = [pair for pair in tied if not torch.equal(*(state[key] for key in pair))]
     if apart:
         raise WeightsError(

@@ -279,6 +279,8 @@ def load_weights(
     state: Mapping[str, Tensor],
     name: str,
     unread: tuple[str, ...] = UNREAD_PREFIXES,
+    *,
+    assign: bool = True,
 ) -> None:
     """Put the weights of a checkpoint called ``name`` into a network.
 
@@ -287,6 +289,8 @@ def load_weights(
         state: the tensors of an official checkpoint, or of one of ours.
         name: for messages.
         unread: starts of the keys that this network has no use for.
+        assign: use the file's own memory, which is mapped, instead of a second copy; not where
+            the network shares tensors with another.
 
     Raises:
         WeightsError: a key is missing, unknown, or of another shape.
@@ -296,7 +300,7 @@ def load_weights(
         raise WeightsError(
             f"{name}: these are not the weights of this {type(network).__name__}: keys {problems}"
         )
-    network.load_state_dict(weights, assign=True)  # the file's own memory: no second copy
+    network.load_state_dict(weights, assign=assign)
 
 
 def chinese_names() -> dict[str, str]:

@@ -21,9 +21,9 @@ from grounded_ram.training.pool import Pool
 from grounded_ram.training.swin import load_swin, look_around
 
 CONFIG = RAMConfig(
-    image_size=192,
+    image_size=256,
     patch_size=4,
-    window=6,
+    window=8,
     embed_dim=32,
     depths=(2, 2, 4, 2),
     heads=(4, 8, 8, 16),

@@ -16,7 +16,7 @@ from grounded_ram.training.loop import Schedule, train
 from grounded_ram.training.pool import Pool
 
 CONFIG = SAMConfig(
-    image_size=256,
+    image_size=384,
     patch_size=8,
     encoder_width=128,
     encoder_depth=6,
