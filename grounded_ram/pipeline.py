@@ -99,6 +99,8 @@ class GroundedRAM:
         edits = vocabulary
         if isinstance(edits, str | os.PathLike):
             edits = read_edits(Path(edits).expanduser())
+        elif not isinstance(edits, Edits | None):
+            raise InputError(f"vocabulary: expected a path or Edits, got {type(edits).__name__}")
         asked = {"weights": own, "device": device, "dtype": dtype, "max_pixels": max_pixels}
         self._asked: dict[str, Any] = asked | {"vocabulary": edits}
         self._max_pixels = max_pixels

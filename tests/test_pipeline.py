@@ -356,6 +356,11 @@ def test_a_vocabulary_of_the_user_s_own_maps_labels_to_classes(tmp_path: Path) -
     assert again.tags.names == found.tags.names
 
 
+def test_a_vocabulary_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="expected a path or Edits, got dict"):
+        GroundedRAM(TINY, vocabulary={"block": ["dog"]})  # type: ignore[arg-type]
+
+
 def test_classes_are_looked_for_without_a_tagger() -> None:
     edits = Edits(classes={"vehicle": ("car", "bus"), "gnome": ("garden gnome",)}, ask="classes")
     detector = Fixed(("garden gnome", 0.9, [10, 10, 60, 60]), ("car", 0.8, [80, 80, 120, 120]))

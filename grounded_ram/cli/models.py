@@ -40,7 +40,7 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
             (
                 row["name"] + (" (default)" if row["default"] else ""),
                 _yes(row["here"]),
-                _gigabytes(row["disk_gb"]),
+                _gigabytes(row["disk_gb"]) if row["disk_gb"] else "in the package",
                 _gigabytes(row["memory_gb"]),
                 row["licence"],
                 ", ".join((row["tagger"], row["detector"], row["segmenter"])),

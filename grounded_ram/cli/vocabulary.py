@@ -16,7 +16,9 @@ from grounded_ram.vocabulary.edits import Edits, read_edits
 from grounded_ram.vocabulary.labelling import UNJUDGED, Labelling
 from grounded_ram.vocabulary.table import PLACED, columns
 
-vocabulary = typer.Typer(no_args_is_help=True)
+vocabulary = typer.Typer(
+    no_args_is_help=True, help="Show, search and export what tags are; check edits of your own."
+)
 
 
 @vocabulary.command()

@@ -68,6 +68,12 @@ class Edits:
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for part in ("synonyms", "parents", "rename", "classes", "thresholds"):
+            if not isinstance(getattr(self, part), Mapping):
+                raise InputError(f"{part}: expected names with values, as in {{'dog': ...}}")
+        for label, new in self.rename.items():
+            if not new or new != " ".join(new.split()):
+                raise InputError(f"rename: {label}: expected a name, got {new!r}")
         lists = [*self.synonyms.values(), *self.parents.values(), *self.classes.values()]
         for listed in (self.ground or (), self.allow, self.block, *lists):
             if isinstance(listed, str):

@@ -150,6 +150,8 @@ def test_a_new_kind_of_a_scene_is_a_scene() -> None:
     ("edits", "message"),
     [
         ({"block": "dog"}, r"expected a list of names, got 'dog'"),
+        ({"rename": {"dog": ""}}, r"dog: expected a name, got ''"),
+        ({"classes": ["dog"]}, r"classes: expected names with values"),
         ({"block": ("doog",)}, r"unknown tag 'doog'; did you mean .*'dog'"),
         ({"rename": {"sedann": "x"}}, r"did you mean 'sedan'"),
         ({"thresholds": {"car": 2.0}}, r"car: expected a number in \[0, 1\], got 2.0"),
