@@ -14,11 +14,12 @@ def test_heads_start_at_neighbours_of_their_own() -> None:
     look_around(swin)
     tables = [p for n, p in swin.named_parameters() if n.endswith("relative_position_bias_table")]
     assert len(tables) == sum(CONFIG.depths)
+    side, here = 2 * CONFIG.window - 1, CONFIG.window - 1  # of the table, and a cell's own place
     for table in tables:
-        grid = table.detach().view(11, 11, -1)
-        best = {divmod(int(grid[..., head].argmax()), 11) for head in range(grid.shape[-1])}
+        grid = table.detach().view(side, side, -1)
+        best = {divmod(int(grid[..., head].argmax()), side) for head in range(grid.shape[-1])}
         assert len(best) == min(8, grid.shape[-1])
-        assert all(max(abs(y - 5), abs(x - 5)) == 1 for y, x in best)
+        assert all(max(abs(y - here), abs(x - here)) == 1 for y, x in best)
 
 
 def test_the_two_networks_share_their_swin() -> None:
@@ -27,7 +28,7 @@ def test_the_two_networks_share_their_swin() -> None:
     backbone = GroundingDINO(detector_config(100)).backbone[0]
     backbone.eval()  # the module's returns nothing
     load_swin(backbone, encoder.state_dict())
-    image = torch.randn(1, 3, 192, 192)
+    image = torch.randn(1, 3, CONFIG.image_size, CONFIG.image_size)
     with torch.inference_mode():
         maps = encoder(image).maps
         again = SwinEncoder(CONFIG).eval()
