@@ -39,8 +39,8 @@ def find_checkpoint(name: str) -> Checkpoint:
         row: Checkpoint = plugins.load(points[name])
         return row
     if "/" in name:
-        asked, repository = hub_checkpoint(name), name.partition("@")[0]
-        return at_revision(CHECKPOINTS[repository], name) if repository in CHECKPOINTS else asked
+        unlisted, pinned = hub_checkpoint(name), CHECKPOINTS.get(name.partition("@")[0])
+        return unlisted if pinned is None else at_revision(pinned, name)
     raise unknown_name("checkpoint", name, [*CHECKPOINTS, *points])
 
 

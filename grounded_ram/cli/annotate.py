@@ -20,7 +20,6 @@ from grounded_ram.cli.output import OutputFolder
 from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.presets import Preset, resolve_preset
 from grounded_ram.registry import find_exporter
-from grounded_ram.vocabulary.edits import read_edits
 
 if TYPE_CHECKING:
     from grounded_ram.annotation import Annotation
@@ -140,7 +139,7 @@ def annotate(
             folder,
             tags=asked,
             options={
-                "vocabulary": None if vocabulary is None else read_edits(vocabulary),
+                "vocabulary": vocabulary,
                 "weights": own_weights(weights),
                 "device": device,
             },

@@ -18,8 +18,6 @@ from grounded_ram.weights import CHECKPOINTS, Checkpoint, find_checkpoint, missi
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="PRESET|CHECKPOINT", show_default=False)]
 
-_LARGE = {"weights"}
-
 models = typer.Typer(invoke_without_command=True)
 
 
@@ -164,7 +162,9 @@ def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     Small files of unknown size are not counted.
     """
     files = [{"role": role, **_describe(file)} for role, file in checkpoint.files.items()]
-    sizes = [file["size_bytes"] for file in files if file["role"] in _LARGE or file["size_bytes"]]
+    sizes = [
+        file["size_bytes"] for file in files if file["role"] == "weights" or file["size_bytes"]
+    ]
     return {
         "name": checkpoint.name,
         "summary": checkpoint.summary,

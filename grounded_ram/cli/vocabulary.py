@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from grounded_ram.cli import terminal
 from grounded_ram.cli.options import AsJson, OwnVocabulary
 from grounded_ram.errors import InputError
-from grounded_ram.vocabulary.edits import Edits, read_edits
-from grounded_ram.vocabulary.labelling import UNJUDGED, Labelling
-from grounded_ram.vocabulary.table import PLACED, columns
+
+if TYPE_CHECKING:
+    from grounded_ram.vocabulary.labelling import Labelling
 
 vocabulary = typer.Typer(
     no_args_is_help=True, help="Show, search and export what tags are; check edits of your own."
@@ -63,11 +63,17 @@ def check(
 @vocabulary.command()
 def export(*, vocabulary: OwnVocabulary = None) -> None:
     """Write the whole table as CSV to standard output."""
+    from grounded_ram.vocabulary.table import columns
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerows(columns(_labelling(vocabulary).vocabulary))
 
 
 def _labelling(file: Path | None) -> Labelling:
+    from grounded_ram.vocabulary.edits import Edits, read_edits
+    from grounded_ram.vocabulary.labelling import UNJUDGED, Labelling
+    from grounded_ram.vocabulary.table import PLACED
+
     edits = Edits() if file is None else read_edits(file)
     try:
         return Labelling((*PLACED, UNJUDGED), edits)

@@ -157,18 +157,14 @@ class Labelling:
         return kind if known else self.vocabulary[self.vocabulary.head(name)].kind
 
     def _is_any(self, name: str, heads: set[str]) -> bool:
-        return bool(heads) and not heads.isdisjoint(self._relatives(name))
+        return bool(heads) and not heads.isdisjoint(self.vocabulary.relatives(name))
 
     def _class_of(self, name: str) -> str | None:
         """Return the class that a tag falls into: the one that lists its nearest relative."""
         if not self._classes:
             return None
-        found = (self._classes.get(relative) for relative in self._relatives(name))
+        found = (self._classes.get(relative) for relative in self.vocabulary.relatives(name))
         return next((label for label in found if label is not None), None)
-
-    def _relatives(self, name: str) -> tuple[str, ...]:
-        """Return the head of a tag's group and all above it, the nearest first."""
-        return (self.vocabulary.head(name), *self.vocabulary.ancestors(name))
 
 
 def _best(names: Iterable[str], scores: Sequence[float], kinds: Sequence[str]) -> Tags:

@@ -133,10 +133,13 @@ class Vocabulary(Mapping[str, Entry]):
             level = tuple(above for parent in fresh for above in self.parents(parent))
         return tuple(found)
 
+    def relatives(self, name: str) -> tuple[str, ...]:
+        """Return the head of a tag's group and all above it, the nearest first."""
+        return (self.head(name), *self.ancestors(name))
+
     def is_a(self, name: str, other: str) -> bool:
         """Tell whether a tag is another, a synonym of it, or a kind of it."""
-        wanted = self.head(other)
-        return wanted == self.head(name) or wanted in self.ancestors(name)
+        return self.head(other) in self.relatives(name)
 
     def is_worth_grounding(self, name: str, kind: str) -> bool:
         """Tell whether to look for a tag that a tagger calls of this kind.
