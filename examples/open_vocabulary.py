@@ -31,7 +31,7 @@ for name, score in zip(
     annotation.detections.data["class_name"], annotation.detections.confidence, strict=True
 ):
     print(f"found {name}, score {score:.2f}")
-print("found nowhere:", ", ".join(annotation.ungrounded) or "none")
+print("found nowhere:", ", ".join(annotation.not_found) or "none")
 
 path = Path("open-vocabulary.png")
 annotation.overlay(scale=2).save(path)

@@ -42,7 +42,7 @@ for name, box, score, area in zip(
     print(f"  object  {name:12} {score:.2f}  box {x1} {y1} {x2} {y2}  {area} pixels")
 
 # Seen, but found nowhere: worth a look by a person.
-print("  ungrounded:", ", ".join(annotation.ungrounded) or "none")
+print("  not found:", ", ".join(annotation.not_found) or "none")
 
 # NAME.tags.json, NAME.coco.json and NAME.overlay.jpg.
 for path in annotation.save("quickstart-output"):

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
     import PIL.Image
     import supervision as sv
 
-SCORE_COLUMNS = ("tag_score", "box_score", "mask_score")
+SCORE_COLUMNS = ("tag_score", "box_score", "mask_score", "label_score")
 """The columns of ``Annotation.detections.data`` that hold one score per object."""
+
+OPTIONAL_SCORES = ("mask_stability", "crop_score")
+"""Columns of scores that are NaN where nobody gave one."""
+
+Alternatives: TypeAlias = tuple[tuple[str, float], ...]
+"""Other names of an object with their scores, best first."""
 
 NOTEBOOK_SIDE = 1024
 """Longest side, in pixels, of the picture that a notebook shows."""
@@ -78,6 +85,60 @@ class Tags:
         )
 
 
+class Reason(str, Enum):
+    """Why a tag or a box became no label."""
+
+    KIND = "its kind is not looked for"
+    POOR = "too general or too shapeless for a box"
+    BLOCKED = "blocked by the vocabulary"
+    NOT_ALLOWED = "not among the tags that the vocabulary allows"
+    NO_CLASS = "in none of the vocabulary's classes"
+    NO_BOX = "no box was found"
+    NO_BOX_LEFT = "its boxes were rejected"
+
+    SAME_OBJECT = "another label of the same object is better"
+    SAME_NAME = "another box of the same object is better"
+    PIECE = "a piece of an object of that name"
+    GROUP = "a group of objects that are labelled one by one"
+    SMALL = "its mask is empty or too small"
+    UNSURE = "the segmenter is not sure of its mask"
+    UNSTABLE = "its mask changes with the segmenter's threshold"
+    CONTRADICTED = "the tagger does not see it there"
+    LOW_SCORE = "its combined score is too low"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+NOT_LOOKED_FOR = (
+    Reason.KIND,
+    Reason.POOR,
+    Reason.BLOCKED,
+    Reason.NOT_ALLOWED,
+    Reason.NO_CLASS,
+)
+"""The reasons of tags for which no detector was asked."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A box that became no label.
+
+    Args:
+        name: what it would have been called.
+        box_score: the detector's score.
+        box_xyxy: its corners in pixels.
+        reason: why.
+        instead: the label of the object that stands in its place; empty if there is none.
+    """
+
+    name: str
+    box_score: float
+    box_xyxy: tuple[float, float, float, float]
+    reason: Reason
+    instead: str = ""
+
+
 @dataclass(frozen=True)
 class ImageFacts:
     """Which image was annotated.
@@ -122,10 +183,14 @@ class Annotation:
         tags: what the tagger saw, or the tags that the user named.
         detections: N objects. ``xyxy`` (N, 4) absolute pixels; ``mask`` an ``sv.CompactMask`` of
             the image's size, where a mask may be empty; ``class_id`` the row in ``tags``;
-            ``confidence`` the box score; ``data`` holds ``class_name``, ``tag_score``,
-            ``box_score`` and ``mask_score``, each (N,). N may be 0, with every column present.
-        ungrounded: tags that were looked for and found no box, in the order of ``tags``.
+            ``confidence`` the box score; ``data`` holds ``class_name``, the scores ``tag_score``,
+            ``box_score``, ``mask_score`` and ``label_score``, which combines what is known of it,
+            each (N,); perhaps ``mask_stability`` and ``crop_score``, NaN where not known, and
+            ``alternatives``, other names of the object as ((name, box score), ...), best first.
+            N may be 0, with every column present.
+        ungrounded: the tags that no object carries, in the order of ``tags``, and why.
         run: how it was made: models, digests, thresholds, version.
+        rejected: the boxes that became no label, best first, and why.
 
     Raises:
         InputError: the parts do not fit together.
@@ -135,8 +200,9 @@ class Annotation:
     pixels: NDArray[np.uint8]
     tags: Tags
     detections: sv.Detections
-    ungrounded: tuple[str, ...] = ()
+    ungrounded: Mapping[str, Reason] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
+    rejected: tuple[Rejected, ...] = ()
 
     def __post_init__(self) -> None:
         expected = (*self.image.size_hw, 3)
@@ -156,11 +222,17 @@ class Annotation:
         found = Counter(str(name) for name in self.detections.data["class_name"]).most_common()
         objects = ", ".join(f"{name} {count}" for name, count in found[:5])
         rest = f", and {len(found) - 5} more names" if len(found) > 5 else ""
-        missing = f", {len(self.ungrounded)} ungrounded" if self.ungrounded else ""
+        missing = f", {len(self.not_found)} not found" if self.not_found else ""
         return (
             f"<Annotation of {self.image.name}, {width} x {height} px: {len(self.tags)} tags, "
             f"{len(self.detections)} objects{f' ({objects}{rest})' if found else ''}{missing}>"
         )
+
+    @property
+    def not_found(self) -> tuple[str, ...]:
+        """Return the tags that were looked for in vain, in the order of ``tags``."""
+        reasons = self.ungrounded.items()
+        return tuple(name for name, reason in reasons if reason not in NOT_LOOKED_FOR)
 
     @property
     def masks(self) -> sv.CompactMask:
@@ -208,6 +280,14 @@ class Annotation:
         return save_annotation(self, folder)
 
 
+def objects(items: Sequence[Any]) -> NDArray[np.object_]:
+    """Return an (N,) array of any Python objects, tuples too, as a column of detections."""
+    column = np.empty(len(items), object)
+    for row, item in enumerate(items):
+        column[row] = item
+    return column
+
+
 def _check_masks(detections: sv.Detections, size_hw: tuple[int, int]) -> None:
     mask = detections.mask
     found = getattr(mask, "image_shape", None)
@@ -229,6 +309,9 @@ def _check_scores(detections: sv.Detections) -> None:
                 f"detections.data[{column!r}]: expected ({n},) finite floats, "
                 f"got {scores.dtype} {scores.shape}"
             )
+    for column in (*OPTIONAL_SCORES, "alternatives"):
+        if len(detections.data.get(column, range(n))) != n:
+            raise InputError(f"detections.data[{column!r}]: expected {n} rows")
     if detections.confidence is None or not np.array_equal(
         detections.confidence, detections.data["box_score"]
     ):

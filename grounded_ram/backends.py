@@ -18,7 +18,7 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from grounded_ram import hub
-from grounded_ram.annotation import Tags
+from grounded_ram.annotation import Tags, objects
 from grounded_ram.cache import known_sha256
 from grounded_ram.downloads import locate
 from grounded_ram.errors import InputError
@@ -157,7 +157,7 @@ def no_boxes() -> sv.Detections:
         np.zeros((0, 4), np.float32),
         confidence=np.zeros(0, np.float32),
         class_id=np.zeros(0, int),
-        data={"class_name": np.zeros(0, dtype=str)},
+        data={"class_name": np.zeros(0, dtype=str), "alternatives": objects([])},
     )
 
 
@@ -165,7 +165,8 @@ def no_masks(boxes: sv.Detections, image: Image) -> sv.Detections:
     """Return no boxes with the columns that a segmenter adds."""
     size_hw = image.shape[:2]
     mask = sv.CompactMask.from_dense(np.zeros((0, *size_hw), bool), np.zeros((0, 4)), size_hw)
-    return replace(boxes, mask=mask, data={**boxes.data, "mask_score": np.zeros(0, np.float32)})
+    told = {"mask_score": np.zeros(0, np.float32), "mask_stability": np.zeros(0, np.float32)}
+    return replace(boxes, mask=mask, data={**boxes.data, **told})
 
 
 def _find_checkpoint(stage: Stage, name: str) -> Checkpoint:
@@ -253,8 +254,21 @@ def _check_boxes(found: sv.Detections, image: Image, tags: Tags, who: str) -> sv
             f"got {wrong}"
         )
     scores = _scores(found.confidence, n, f"{who}: confidence")
-    boxes = sv.Detections(xyxy, confidence=scores, class_id=rows, data={"class_name": names})
+    others = _check_alternatives(found.data.get("alternatives", [()] * n), n, tags, who)
+    data = {"class_name": names, "alternatives": others}
+    boxes = sv.Detections(xyxy, confidence=scores, class_id=rows, data=data)
     return boxes if found.mask is None else _take_masks(found, image, boxes, who)
+
+
+def _check_alternatives(given: Any, n: int, tags: Tags, who: str) -> NDArray[np.object_]:
+    """Return the other tags of N boxes, if they are tags that were asked for."""
+    named = {name for others in given for name, _ in others}
+    if len(given) != n or not named <= set(tags.names):
+        raise InputError(
+            f"{who}: alternatives: expected {n} tuples of (tag, score), of tags asked for; "
+            f"got {len(given)}, of {sorted(named)}"
+        )
+    return objects([tuple(others) for others in given])
 
 
 def _check_masks(
@@ -268,7 +282,7 @@ def _check_masks(
 def _take_masks(
     found: sv.Detections, image: Image, boxes: sv.Detections, who: str
 ) -> sv.Detections:
-    """Return the boxes with the masks and mask scores that were found."""
+    """Return the boxes with the masks that were found, their scores and their stability."""
     expected = (len(boxes), *image.shape[:2])
     mask = found.mask
     if not isinstance(mask, sv.CompactMask) or mask.shape != expected:
@@ -276,8 +290,12 @@ def _take_masks(
             f"{who}: mask: expected an sv.CompactMask {expected}, "
             f"got {type(mask).__name__} {getattr(mask, 'shape', '')}"
         )
-    scores = _scores(found.data.get("mask_score"), len(boxes), f"{who}: mask_score")
-    return replace(boxes, mask=mask, data={**boxes.data, "mask_score": scores})
+    n = len(boxes)
+    stability = np.asarray(found.data.get("mask_stability", np.full(n, np.nan)), np.float32)
+    _scores(np.nan_to_num(stability), n, f"{who}: mask_stability")  # NaN where it is not known
+    scores = _scores(found.data.get("mask_score"), n, f"{who}: mask_score")
+    told = {"mask_score": scores, "mask_stability": stability}
+    return replace(boxes, mask=mask, data={**boxes.data, **told})
 
 
 def _scores(values: object, n: int, what: str) -> NDArray[np.float32]:

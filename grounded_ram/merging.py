@@ -1,66 +1,308 @@
-"""One object, one label: of the boxes that show the same object, only the best stays.
+"""One object, one label: of the boxes or masks that show the same object, only one stays.
 
 A detector may find one object several times: from two of its queries, from two prompts, under two
-names. Two boxes of one name are the same object when they overlap by more than a share that the
-caller sets. Two boxes of different names are the same object only when they are all but identical,
-for a rider and a bicycle, or a cup and what is in it, overlap much and are two objects.
+names. What counts as one object depends on the names, see ``rules.Rules``: a car and a vehicle at
+one place are one object, of which the more specific name wins; a rider and a bicycle, or a wheel
+and a car, overlap much and are two. Boxes are merged before they are segmented, which saves the
+segmenter's time; masks after, for they tell apart what boxes cannot.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
 import numpy as np
 import supervision as sv
 import torch
 from numpy.typing import NDArray
-from torchvision.ops import batched_nms, nms
+from torchvision.ops import box_area, box_iou
 
+from grounded_ram.annotation import Alternatives, Reason, Rejected, objects
 from grounded_ram.errors import InputError
-
-SAME_BOX_IOU = 0.85
-"""Boxes of different names that overlap by more than this share are one object."""
+from grounded_ram.rules import Rules
 
 
-def merge(detections: sv.Detections, *, iou: float) -> sv.Detections:
-    """Keep one box for each object, best first.
+class Kinship(Protocol):
+    """What names have to do with one another."""
 
-    First the boxes of each name are thinned out, then what remains, whatever its name. The order
-    that comes in has no effect: of equal scores, the name that comes first in the alphabet wins,
-    then the box furthest to the left.
+    def is_a(self, name: str, other: str) -> bool:
+        """Tell whether a name means the same as another, or a kind of it."""
+        ...
+
+    def is_part(self, name: str) -> bool:
+        """Tell whether a name means a part of other things."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """How much N regions share.
 
     Args:
-        detections: N boxes of one image with ``confidence`` and ``data["class_name"]``; N may be 0.
-        iou: of two boxes of one name that overlap by more than this share, the worse one goes. For
-            boxes of different names it is ``SAME_BOX_IOU``, or this share where it is larger: 1
-            keeps every box.
+        iou: (N, N) shared over all pixels of two.
+        inside: (N, N) the share of the first that lies in the second.
+    """
+
+    iou: NDArray[np.float64]
+    inside: NDArray[np.float64]
+
+
+def most_specific(
+    names: Sequence[str],
+    scores: Sequence[float],
+    others: Sequence[Alternatives],
+    kinship: Kinship,
+    *,
+    support: float,
+) -> list[tuple[str, float, Alternatives]]:
+    """Name each object as precisely as the scores of its other names allow.
+
+    A name that is a kind of the object's name takes its place if it scores at least a share of it;
+    of several the best one; and so on, down to the most specific.
+
+    Args:
+        names: N names.
+        scores: N scores of these names.
+        others: the other names of each with their scores.
+        kinship: of the names.
+        support: that share.
+
+    Returns:
+        Of each object the name, its score, and all other names, best first.
+    """
+    return [
+        _most_specific({**dict(reversed(more)), name: score}, name, kinship, support)
+        for name, score, more in zip(names, scores, others, strict=True)
+    ]
+
+
+def merge(
+    detections: sv.Detections,
+    *,
+    iou: float,
+    kinship: Kinship,
+    rules: Rules = Rules(),  # noqa: B008  # frozen
+) -> tuple[sv.Detections, list[Rejected]]:
+    """Keep one row for each object, best first, and say what became of the others.
+
+    First the rows of each name are thinned out, then what remains, whatever its name. Detections
+    with masks are merged by these, and lose pieces and groups of objects as well. The order that
+    comes in has no effect: of equal scores, the name that comes first in the alphabet wins, then
+    the box furthest to the left.
+
+    Args:
+        detections: N rows of one image with ``confidence`` and ``data["class_name"]``; N may be 0.
+        iou: of two rows of one name that overlap by more than this share, the worse one goes. The
+            shares of ``rules`` count where they are larger: 1 keeps every box.
+        kinship: of the names.
+        rules: ``kind_iou``, ``support``, ``box_iou``; for masks ``mask_iou``, ``contained`` and
+            ``group`` too.
+
+    Returns:
+        The rows that stay, with ``data["alternatives"]``: the names of rows that were the same
+        object, as ((name, score), ...); and the others, best first.
 
     Raises:
         InputError: the share lies outside [0, 1], or a column is missing.
     """
     if not 0 <= iou <= 1:
         raise InputError(f"iou: expected a number in [0, 1], got {iou!r}")
-    if len(detections) == 0:
-        return detections.select([])
     best_first = detections.select(_best_first(detections))
-    # In float64, and with ranks for scores: no rounding and no ties, whatever the machine.
-    boxes = torch.from_numpy(best_first.xyxy.astype(np.float64))
-    ranks = torch.arange(len(boxes), 0, -1, dtype=torch.float64)
-    names = torch.from_numpy(_number(best_first.data["class_name"]))
-    kept = batched_nms(boxes, ranks, names, iou)
-    kept = kept[nms(boxes[kept], ranks[kept], max(iou, SAME_BOX_IOU))]
-    return best_first.select(kept.numpy())
+    fates = _Fates(best_first, _Names.of(best_first, kinship), _overlaps(best_first), rules)
+    fates.thin_names(iou)
+    fates.thin_objects(iou)
+    if best_first.mask is not None:
+        fates.drop_groups()
+        fates.drop_pieces()
+    return fates.kept(), fates.rejected()
+
+
+@dataclass(frozen=True, eq=False)
+class _Names:
+    """Names of N rows: ``is_a[i, j]`` whether row i is what row j is, ``same`` the same name."""
+
+    names: list[str]
+    same: NDArray[np.bool_]
+    is_a: NDArray[np.bool_]
+    part: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, detections: sv.Detections, kinship: Kinship) -> _Names:
+        names, rows = np.unique(np.asarray(detections.data["class_name"]), return_inverse=True)
+        each = [str(name) for name in names]
+        is_a = np.array([[kinship.is_a(a, b) for b in each] for a in each], bool)
+        is_a = is_a.reshape(len(each), len(each))
+        part = np.array([kinship.is_part(name) for name in each], bool)
+        pairs = np.ix_(rows, rows)
+        same = (is_a & is_a.T)[pairs]  # synonyms that the user asked for are one name, too
+        return cls([each[row] for row in rows], same, is_a[pairs], part[rows])
+
+
+class _Fates:
+    """What becomes of each of N rows, best first; ``-1`` is: it stays."""
+
+    def __init__(self, rows: sv.Detections, names: _Names, over: Overlaps, rules: Rules) -> None:
+        self._rows, self._names, self._over, self._rules = rows, names, over, rules
+        self._scores = np.asarray(rows.confidence, np.float64)
+        self._reasons: dict[int, Reason] = {}
+        self._instead: dict[int, int] = {}
+
+    def thin_names(self, iou: float) -> None:
+        """Drop rows that overlap a better one of their name."""
+        rivals = self._names.same & (self._over.iou > iou)
+        stay: list[int] = []
+        for row in range(len(self._scores)):
+            better = [other for other in stay if rivals[row, other]]
+            if better:
+                self._drop(row, Reason.SAME_NAME, better[0])
+            else:
+                stay.append(row)
+
+    def thin_objects(self, iou: float) -> None:
+        """Drop rows that are an object which has a label already, unless they name it better."""
+        rivals = self._over.iou > np.maximum(self._least_iou(), iou)
+        stay: list[int] = []
+        for row in self._staying():
+            others = [other for other in stay if rivals[row, other]]
+            if not others:
+                stay.append(row)
+            elif all(self._names_better(row, other) for other in others):
+                stay = [*(other for other in stay if other not in others), row]
+                for other in others:
+                    self._drop(other, Reason.SAME_OBJECT, row)
+            else:
+                better = next(other for other in others if not self._names_better(row, other))
+                self._drop(row, Reason.SAME_OBJECT, better)
+
+    def drop_groups(self) -> None:
+        """Drop masks that are little more than several others of their name together."""
+        for row in self._staying():
+            members = [other for other in self._staying() if self._lies_in(other, row)]
+            shares = self._over.inside[row, members]
+            if len(members) > 1 and shares.sum() > self._rules.group > shares.max():
+                self._drop(row, Reason.GROUP, members[0])
+
+    def drop_pieces(self) -> None:
+        """Drop masks that lie within another of their name, or of a name that is one of it."""
+        for row in reversed(self._staying()):
+            wholes = [
+                other
+                for other in self._staying()
+                if other != row
+                and self._names.is_a[other, row]
+                and self._over.inside[row, other] > self._rules.contained
+                and self._over.inside[other, row] <= self._over.inside[row, other]
+            ]
+            if wholes:
+                self._drop(row, Reason.PIECE, wholes[0])
+
+    def kept(self) -> sv.Detections:
+        """Return the rows that stay, with the other names of their objects."""
+        stay = self._staying()
+        found = self._rows.select(stay)
+        told: dict[int, list[tuple[str, float]]] = {row: [] for row in range(len(self._scores))}
+        before = self._rows.data.get("alternatives")
+        for row in range(len(self._scores)):
+            if self._reasons.get(row) in (None, Reason.SAME_OBJECT, Reason.SAME_NAME):
+                own = () if before is None else before[row]
+                told[self._last(row)] += [(self._names.names[row], float(self._scores[row])), *own]
+        alternatives = objects([_alternatives(self._names.names[row], told[row]) for row in stay])
+        return replace(found, data={**found.data, "alternatives": alternatives})
+
+    def rejected(self) -> list[Rejected]:
+        """Return the rows that go."""
+        return [
+            rejection(self._rows, row, reason, self._names.names[self._last(row)])
+            for row, reason in sorted(self._reasons.items())
+        ]
+
+    def _least_iou(self) -> NDArray[np.float64]:
+        """Return above which overlap each two rows are one object."""
+        names, rules = self._names, self._rules
+        by_boxes = names.part[:, None] | names.part[None] | (self._rows.mask is None)
+        other = np.where(by_boxes, rules.box_iou, rules.mask_iou)
+        return np.where(names.is_a | names.is_a.T, rules.kind_iou, other)
+
+    def _names_better(self, row: int, other: int) -> bool:
+        """Tell whether a row of a lower score says more of an object, and is sure enough."""
+        more = self._names.is_a[row, other] and not self._names.is_a[other, row]
+        return bool(more and self._scores[row] >= self._rules.support * self._scores[other])
+
+    def _lies_in(self, row: int, other: int) -> bool:
+        """Tell whether a mask lies in another of its name or kind."""
+        inside = self._over.inside[row, other] > self._rules.contained
+        return row != other and bool(inside and self._names.is_a[row, other])
+
+    def _staying(self) -> list[int]:
+        return [row for row in range(len(self._scores)) if row not in self._reasons]
+
+    def _drop(self, row: int, reason: Reason, instead: int) -> None:
+        self._reasons[row] = reason
+        self._instead[row] = instead
+
+    def _last(self, row: int) -> int:
+        """Return the row that stands for a row in the end."""
+        while row in self._instead:
+            row = self._instead[row]
+        return row
+
+
+def rejection(detections: sv.Detections, row: int, reason: Reason, instead: str = "") -> Rejected:
+    """Return the record of a row that goes."""
+    x0, y0, x1, y1 = detections.xyxy[row].tolist()
+    name, score = str(detections.data["class_name"][row]), np.asarray(detections.confidence)[row]
+    return Rejected(name, float(score), (x0, y0, x1, y1), reason, instead)
+
+
+def _most_specific(
+    scores: dict[str, float], name: str, kinship: Kinship, support: float
+) -> tuple[str, float, Alternatives]:
+    """Go from a name to kinds of it as long as their scores support it."""
+    while kinds := [
+        other
+        for other in sorted(scores)
+        if scores[other] >= support * scores[name]
+        and kinship.is_a(other, name)
+        and not kinship.is_a(name, other)
+    ]:
+        name = max(kinds, key=lambda kind: scores[kind])
+    return name, scores[name], _alternatives(name, list(scores.items()))
+
+
+def _alternatives(name: str, told: Sequence[tuple[str, float]]) -> Alternatives:
+    """Return the other names with their best scores, best first."""
+    best: dict[str, float] = {}
+    for other, score in told:
+        if other != name:
+            best[other] = max(score, best.get(other, 0.0))
+    return tuple(sorted(best.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _overlaps(detections: sv.Detections) -> Overlaps:
+    """Compare masks where there are some, else boxes."""
+    if len(detections) == 0:
+        return Overlaps(np.zeros((0, 0)), np.zeros((0, 0)))
+    masks = detections.mask
+    if masks is None:
+        boxes = torch.from_numpy(detections.xyxy.astype(np.float64))  # float32 would round
+        iou, areas = box_iou(boxes, boxes).numpy(), box_area(boxes).numpy()
+    else:
+        iou = sv.mask_iou_batch(masks, masks).astype(np.float64)
+        areas = np.asarray(cast("sv.CompactMask", masks).area, np.float64)
+    shared = iou / (1 + iou) * (areas[:, None] + areas[None])
+    return Overlaps(iou, shared / np.maximum(areas[:, None], 1e-9))
 
 
 def _best_first(detections: sv.Detections) -> NDArray[np.intp]:
     """Order rows by score, then name, then box."""
     scores, names = detections.confidence, detections.data.get("class_name")
+    if len(detections) == 0:
+        return np.zeros(0, np.intp)
     if scores is None or names is None:
         lost = "confidence" if scores is None else "data['class_name']"
         raise InputError(f"expected detections with confidence and class_name, got no {lost}")
+    numbers = np.unique(np.asarray(names, dtype=str), return_inverse=True)[1]
     # lexsort takes the last key first
-    return np.lexsort((*detections.xyxy.T[::-1], _number(names), -scores))
-
-
-def _number(names: object) -> NDArray[np.intp]:
-    """Give equal names equal numbers, in alphabetical order."""
-    numbers: NDArray[np.intp] = np.unique(np.asarray(names, dtype=str), return_inverse=True)[1]
-    return numbers
+    return np.lexsort((*detections.xyxy.T[::-1], numbers, -scores))

@@ -8,16 +8,15 @@ from __future__ import annotations
 import numbers
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import supervision as sv
 
 import grounded_ram
-from grounded_ram.annotation import Annotation, ImageFacts, Tags
+from grounded_ram.annotation import Annotation, Tags
 from grounded_ram.backends import (
     METHODS,
     Backend,
@@ -28,10 +27,11 @@ from grounded_ram.backends import (
     no_boxes,
     no_masks,
 )
+from grounded_ram.drafts import Draft
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, load_image, load_images
-from grounded_ram.merging import merge
 from grounded_ram.presets import Preset, resolve_preset
+from grounded_ram.rules import Rules
 from grounded_ram.runtime import pick_device, pick_dtype
 from grounded_ram.stages import Detector, HasThresholds, Segmenter, Tagger
 from grounded_ram.vocabulary.edits import Edits, read_edits
@@ -63,6 +63,7 @@ class GroundedRAM:
         tag_threshold: instead of the preset's: tags scored at or below it are dropped.
         box_threshold: instead of the preset's: boxes scored at or below it are dropped.
         nms_iou: instead of the preset's: see ``grounded_ram.merging.merge``.
+        rules: instead of the preset's: all other thresholds between a box and a label.
         vocabulary: your own edits of what is looked for and how labels are called: a YAML file, see
             ``grounded_ram.vocabulary.edits``, or what is read from one.
         max_pixels: larger pictures are refused.
@@ -91,6 +92,7 @@ class GroundedRAM:
         tag_threshold: float | None = None,
         box_threshold: float | None = None,
         nms_iou: float | None = None,
+        rules: Rules | None = None,
         vocabulary: str | os.PathLike[str] | Edits | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
@@ -124,6 +126,7 @@ class GroundedRAM:
             tagger=self._tagger.name,
             detector=self._detector.name,
             segmenter=self._segmenter.name,
+            rules=row.rules if rules is None else rules,
             **_shares(tag_threshold=tag_threshold, box_threshold=box_threshold, nms_iou=nms_iou),
         )
         self._labelling = Labelling(self.preset.ground_kinds, edits)
@@ -169,6 +172,7 @@ class GroundedRAM:
             WeightsError: some cannot be had; the message names all that is missing.
         """
         asked = tagger and self._labelling.edits.ask == "tagger"
+        asked = asked or self.preset.rules.crop_check != "off"
         fetch_all(self._checkpoints(0 if asked else 1), on_progress=on_progress)
 
     def _checkpoints(self, first: int) -> list[Checkpoint]:
@@ -238,6 +242,21 @@ class GroundedRAM:
             load_images(images, color=color, max_pixels=self._max_pixels), labelling, named
         )
 
+    def tag_batch(self, images: Iterable[ImageSource], *, color: ColorOrder = "bgr") -> list[Tags]:
+        """Say what is in several pictures, without looking for where; synonyms are one tag.
+
+        Args:
+            images: B pictures, of any sizes; B may be 0.
+            color: channel order of numpy arrays.
+
+        Raises:
+            InputError: as for ``annotate_batch``.
+            WeightsError: as for ``annotate``.
+        """
+        loaded = load_images(images, color=color, max_pixels=self._max_pixels)
+        seen = self._tag([image.pixels for image in loaded]) if loaded else []
+        return [self._labelling.merge_synonyms(tags) for tags in seen]
+
     def _named(self, tags: Sequence[str] | Tags | None) -> tuple[Labels, Tags | None]:
         """Return what says what to look for, and the tags that are given, if they are."""
         if tags is None and self._labelling.edits.ask == "classes":
@@ -253,22 +272,23 @@ class GroundedRAM:
             return []
         pixels = [image.pixels for image in loaded]
         seen = self._tag(pixels) if given is None else [given] * len(pixels)
-        seen = [labelling.merge_synonyms(tags) for tags in seen]
-        wanted = [labelling.choose(tags) for tags in seen]
-        boxes = [self._merged(found, labelling) for found in self._detect(pixels, wanted)]
-        pairs = zip(seen, wanted, strict=True)
-        tags = [labelling.labelled(of_image, chosen) for of_image, chosen in pairs]
-        labelled = [_number(found, of_image) for found, of_image in zip(boxes, tags, strict=True)]
-        objects = self._segment(pixels, labelled)
-        lost = [
-            _lost(map(labelling.label, looked_for.names), found)
-            for looked_for, found in zip(wanted, objects, strict=True)
+        drafts = [
+            Draft(image, labelling.merge_synonyms(tags), labelling, **self._thresholds())
+            for image, tags in zip(loaded, seen, strict=True)
         ]
+        boxes = self._detect(pixels, [draft.wanted for draft in drafts])
+        for draft, found in zip(drafts, boxes, strict=True):
+            draft.take_boxes(found)
+        objects = self._segment(pixels, [draft.found for draft in drafts])
+        judge = None if self.preset.rules.crop_check == "off" else self.tagger
+        for draft, found in zip(drafts, objects, strict=True):
+            draft.take_masks(found)
+            draft.judge(judge)
         run = self._record(asked_tagger=given is None)
-        return [
-            Annotation(_facts(image), image.pixels, of_image, found, ungrounded, run)
-            for image, of_image, found, ungrounded in zip(loaded, tags, objects, lost, strict=True)
-        ]
+        return [draft.finish(run) for draft in drafts]
+
+    def _thresholds(self) -> dict[str, Any]:
+        return {"nms_iou": self.preset.nms_iou, "rules": self.preset.rules}
 
     def _tag(self, images: list[Image]) -> list[Tags]:
         tagger, threshold = self.tagger, self.preset.tag_threshold
@@ -293,12 +313,6 @@ class GroundedRAM:
             for i, one in zip(rows, checked, strict=True):
                 boxes[i] = one
         return boxes
-
-    def _merged(self, boxes: sv.Detections, labelling: Labels) -> sv.Detections:
-        """Call the boxes as their labels are called, and keep one for each object."""
-        names = [labelling.label(name) for name in np.asarray(boxes.data["class_name"]).tolist()]
-        called = replace(boxes, data={**boxes.data, "class_name": np.array(names, str)})
-        return merge(called, iou=self.preset.nms_iou)
 
     def _segment(self, images: list[Image], boxes: list[sv.Detections]) -> list[sv.Detections]:
         """Cut each box's mask; an image without boxes is not looked at."""
@@ -326,6 +340,7 @@ class GroundedRAM:
             "tag_threshold": self.preset.tag_threshold if asked_tagger else None,
             "box_threshold": self.preset.box_threshold,
             "nms_iou": self.preset.nms_iou,
+            "rules": asdict(self.preset.rules),
             "ground_kinds": list(self._labelling.kinds),
             "vocabulary": self._labelling.edits.record(),
             "device": str(self.device),
@@ -349,29 +364,6 @@ def _names(tags: Sequence[str]) -> list[str]:
     if wrong:
         raise InputError(f"tags: expected names that are not empty, got {wrong[0]!r}")
     return list(tags)
-
-
-def _number(boxes: sv.Detections, tags: Tags) -> sv.Detections:
-    """Number the boxes by the rows of all tags, and give them their scores."""
-    names = np.asarray(boxes.data["class_name"])
-    row = {name: i for i, name in enumerate(tags.names)}
-    class_id = np.array([row[name] for name in names.tolist()], np.int64)
-    data: dict[str, Any] = {
-        **boxes.data,
-        "tag_score": tags.scores[class_id].astype(np.float32),
-        "box_score": np.array(boxes.confidence),
-    }
-    return replace(boxes, class_id=class_id, data=data)
-
-
-def _lost(labels: Iterable[str], found: sv.Detections) -> tuple[str, ...]:
-    """Return the labels that no object carries, each once."""
-    carried = set(np.asarray(found.data["class_name"]).tolist())
-    return tuple(label for label in dict.fromkeys(labels) if label not in carried)
-
-
-def _facts(image: LoadedImage) -> ImageFacts:
-    return ImageFacts(image.path, image.pixels.shape[:2], image.sha256, image.notes)
 
 
 def _name_of(dtype: torch.dtype) -> str:

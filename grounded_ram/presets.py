@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from grounded_ram.errors import InputError, UnknownNameError
 from grounded_ram.names import unknown_name
+from grounded_ram.rules import Rules
 
 PRESET_VARIABLE = "GROUNDED_RAM_PRESET"
 """The environment variable that names the preset when the caller names none."""
@@ -42,7 +43,9 @@ class Preset:
     box_threshold: float = 0.3
     """Boxes scored at or below it are dropped."""
     nms_iou: float = 0.5
-    """Of two boxes that overlap by more than this share, the better one stays."""
+    """Of two boxes or masks of one name that overlap by more, the better one stays."""
+    rules: Rules = Rules()  # noqa: RUF009  # frozen
+    """What else makes a label out of a box."""
     ground_kinds: tuple[str, ...] = ("object", "stuff", "part", "unjudged")
     """Kinds of tags that the detector is asked to find; the others describe the whole picture."""
     reason: str = ""

@@ -60,8 +60,10 @@ class Detector(Protocol):
         Returns:
             One ``sv.Detections`` per image: ``xyxy`` (N, 4) float32 absolute pixels inside the
             image, ``confidence`` (N,) float32, ``class_id`` (N,) int, the row of the tag in that
-            image's ``Tags``, and ``data["class_name"]`` (N,) str. N may be 0. A detector that cuts
-            masks as well adds them as a ``Segmenter`` does.
+            image's ``Tags``, and ``data["class_name"]`` (N,) str; where it is known also
+            ``data["alternatives"]``, the other tags that fit each box, as ((tag, score), ...), from
+            which a more specific name may be taken. N may be 0. A detector that cuts masks as well
+            adds them as a ``Segmenter`` does.
         """
         ...
 
@@ -78,6 +80,8 @@ class Segmenter(Protocol):
 
         Returns:
             The same rows with ``mask`` an ``sv.CompactMask`` of the image's size and
-            ``data["mask_score"]`` (N,) float32 in [0, 1]. A mask may be empty.
+            ``data["mask_score"]`` (N,) float32 in [0, 1], and where it is known
+            ``data["mask_stability"]``, likewise: how little the mask changes with the threshold.
+            A mask may be empty.
         """
         ...

@@ -9,7 +9,7 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from grounded_ram.annotation import Annotation, ImageFacts, Tags
+from grounded_ram.annotation import Annotation, ImageFacts, Reason, Tags
 
 KINDS = {"grass": "stuff", "beach": "scene", "red": "attribute"}
 
@@ -43,10 +43,12 @@ def annotate(
             "tag_score": tags.scores[ids],
             "box_score": box_scores,
             "mask_score": np.linspace(0.5, 0.4, len(found)).astype(np.float32),
+            "label_score": np.linspace(0.8, 0.7, len(found)).astype(np.float32),
         },
     )
     facts = ImageFacts(path, size_hw, sha256(pixels.tobytes()).hexdigest())
-    return Annotation(facts, pixels, tags, detections, ungrounded, {"preset": "by hand"})
+    reasons = dict.fromkeys(ungrounded, Reason.NO_BOX)
+    return Annotation(facts, pixels, tags, detections, reasons, {"preset": "by hand"})
 
 
 def kinds(names: Sequence[str]) -> tuple[str, ...]:

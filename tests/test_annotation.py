@@ -107,7 +107,7 @@ def test_pixels_and_ungrounded_are_checked() -> None:
 
 def test_repr_counts_objects() -> None:
     text = repr(annotate([("tree", CAR), ("car", CAR), ("car", CAR)], ungrounded=("boat",)))
-    assert "street.jpg, 60 x 40 px: 3 tags, 3 objects (car 2, tree 1), 1 ungrounded" in text
+    assert "street.jpg, 60 x 40 px: 3 tags, 3 objects (car 2, tree 1), 1 not found" in text
 
 
 def test_notebook_picture_is_a_png_no_larger_than_a_screen() -> None:
@@ -134,7 +134,7 @@ def test_save_writes_three_files(tmp_path: Path, objects: list[tuple[str, np.nda
     assert tags["image"]["sha256"] == annotation.image.sha256
     assert tags["objects"] == len(objects)
     assert [row["name"] for row in tags["tags"]] == list(annotation.tags.names)
-    assert tags["ungrounded"] == ["boat"]
+    assert tags["ungrounded"] == {"boat": "no box was found"}
     assert len(json.loads(written[1].read_bytes())["annotations"]) == len(objects)
     with PIL.Image.open(written[2]) as picture:
         drawn = np.asarray(picture, int)

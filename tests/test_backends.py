@@ -160,12 +160,24 @@ def test_no_images_no_results() -> None:
 
 
 def test_a_detector_may_leave_columns_out_where_it_found_nothing() -> None:
-    assert set(detect([sv.Detections.empty()] * 2)[0].data) == {"class_name"}
+    assert set(detect([sv.Detections.empty()] * 2)[0].data) == {"class_name", "alternatives"}
 
 
 def test_columns_that_nobody_asked_for_are_left_behind() -> None:
     more = replace(BOXES, data={**BOXES.data, "logits": np.zeros((2, 900))})
-    assert set(detect([more, no_boxes()])[0].data) == {"class_name"}
+    assert set(detect([more, no_boxes()])[0].data) == {"class_name", "alternatives"}
+
+
+def test_other_tags_of_a_box_are_tags_that_were_asked_for() -> None:
+    pairs = [(("tree", 0.4),), ()]
+    told = replace(BOXES, data={**BOXES.data, "alternatives": pairs})
+    assert detect([told, no_boxes()])[0].data["alternatives"].tolist() == pairs
+    assert detect([BOXES, no_boxes()])[0].data["alternatives"].tolist() == [(), ()]
+    for wrong in ([(("zebra", 0.4),), ()], [()]):
+        bad = replace(BOXES, data={})
+        bad.data.update(BOXES.data, alternatives=wrong)
+        with pytest.raises(InputError, match=r"Truth': alternatives: expected 2 tuples"):
+            detect([bad, no_boxes()])
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,15 @@ import pytest
 import supervision as sv
 import torch
 
-from grounded_ram.annotation import Annotation, Tags
+from grounded_ram.annotation import Annotation, Reason, Tags
 from grounded_ram.downloads import ASSETS
 from grounded_ram.errors import InputError, UnknownNameError, WeightsError
 from grounded_ram.images import Image
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.presets import PRESETS
 from grounded_ram.registry import BUILTIN
+from grounded_ram.rules import CropCheck, Rules
+from grounded_ram.scenes.catalog import FURTHER
 from grounded_ram.scenes.scene import Scene, make_scene
 from grounded_ram.vocabulary.edits import Edits
 from grounded_ram.weights import CHECKPOINTS, Checkpoint, WeightFile, load_state_dict
@@ -97,16 +99,21 @@ class Fixed:
 
 
 def test_the_truth_comes_out_as_it_went_in() -> None:
-    model, _ = true_model()
+    model, _ = true_model(rules=Rules(hole=0, island=0))  # a drawn mask may have a hole
     found = model.annotate(CROWD.image, color="rgb")
     tags, truth = CROWD.tags, {thing.name: thing for thing in CROWD.objects}
-    assert (found.tags.names, found.tags.kinds) == (tags.names, tags.kinds)
+    synonyms = {"automobile", "bike", "human", "icecream", "kitty", "plane"}
+    assert set(found.tags.names) == set(tags.names) - synonyms
     assert sorted(found.detections.data["class_name"]) == sorted(truth)
     for row, name in enumerate(found.detections.data["class_name"]):
         assert found.tags.names[found.detections.class_id[row]] == name
         np.testing.assert_array_equal(found.detections.xyxy[row], truth[name].box_xyxy)
         np.testing.assert_array_equal(found.masks[row], truth[name].mask)
-    assert found.ungrounded == ()
+    assert found.rejected == ()
+    assert found.not_found == tuple(name for name in found.tags.names if name in FURTHER)
+    others = set(found.tags.names) - set(truth) - set(found.not_found)
+    assert others
+    assert {found.ungrounded[name] for name in others} == {Reason.KIND}
     np.testing.assert_array_equal(found.pixels, CROWD.image)
 
 
@@ -136,8 +143,14 @@ def test_boxes_are_merged_before_they_are_segmented() -> None:
     model, _ = true_model(detector=fixed, segmenter=fixed)
     found = model.annotate(PAIR.image, tags=["bus", "car"])
     assert found.detections.data["class_name"].tolist() == ["car"]
-    assert found.ungrounded == ("bus",)  # its box is the car's: no object carries its name
-    keep = GroundedRAM(TINY, device="cpu", detector=fixed, segmenter=fixed, nms_iou=1)
+    assert found.ungrounded == {"bus": Reason.SAME_OBJECT}  # no object carries its name
+    assert [name for name, _ in found.detections.data["alternatives"][0]] == ["bus"]
+    assert [(one.name, one.reason) for one in found.rejected] == [
+        ("bus", Reason.SAME_OBJECT),
+        ("car", Reason.SAME_NAME),
+    ]
+    everything = {"nms_iou": 1, "rules": Rules(contained=1, group=1)}
+    keep = GroundedRAM(TINY, device="cpu", detector=fixed, segmenter=fixed, **everything)
     assert len(keep.annotate(PAIR.image, tags=["bus", "car"]).detections) == 3
 
 
@@ -145,17 +158,122 @@ def test_ungrounded_tags_come_in_the_order_of_the_tags() -> None:
     model, _ = true_model()
     there = PAIR.objects[0].name
     found = model.annotate(PAIR.image, color="rgb", tags=["zebra", there, "abacus"])
-    assert found.ungrounded == ("zebra", "abacus")
+    assert list(found.ungrounded.items()) == [
+        ("zebra", Reason.NO_BOX),
+        ("abacus", Reason.NO_BOX),
+    ]
     assert set(found.detections.data["class_name"]) == {there}
 
 
-def test_an_object_with_an_empty_mask_stays() -> None:
+def test_an_object_with_an_empty_mask_is_dropped_and_told() -> None:
     fixed = Fixed(("car", 0.8, (0, 0, 40, 30)), fills=False)
     model, _ = true_model(detector=fixed, segmenter=fixed)
     found = model.annotate(PAIR.image, tags=["car"])
-    assert found.masks.area.tolist() == [0]
-    assert found.ungrounded == ()
+    assert len(found.detections) == 0
+    assert found.ungrounded == {"car": Reason.NO_BOX_LEFT}
+    (gone,) = found.rejected
+    assert (gone.name, gone.reason, gone.box_xyxy) == ("car", Reason.SMALL, (0, 0, 40, 30))
     assert found.to_coco()["annotations"] == []
+
+
+class Doubts(Truth):
+    """A tagger that, of a part of a picture, says what it is told."""
+
+    def __init__(self, says: dict[str, float], *scenes: Scene) -> None:
+        super().__init__(*scenes)
+        self.says = says
+        self.shown: list[tuple[int, ...]] = []
+
+    def tag(self, images: Sequence[Image], *, threshold: float | None = None) -> list[Tags]:
+        if threshold != 0.0:
+            return super().tag(images, threshold=threshold)
+        self.shown += [image.shape[:2] for image in images]
+        scores = np.array(list(self.says.values()), np.float32)
+        return [Tags(tuple(self.says), scores, ("object",) * len(scores)) for _ in images]
+
+
+@pytest.mark.parametrize("check", ["off", "flag", "drop"])
+def test_a_second_look_is_kept_or_drops_what_it_contradicts(check: CropCheck) -> None:
+    first, second = (thing.name for thing in PAIR.objects)
+    tagger = Doubts({first: 0.25, second: 0.64}, PAIR)
+    model, _ = true_model(tagger=tagger, rules=Rules(crop_check=check))
+    found = model.annotate(PAIR.image, color="rgb")
+    names = found.detections.data["class_name"].tolist()
+    told = dict(zip(names, found.detections.data["crop_score"].tolist(), strict=True))
+    label = dict(zip(names, found.detections.data["label_score"].tolist(), strict=True))
+    assert len(tagger.shown) == (0 if check == "off" else 2)
+    if check == "off":
+        assert np.isnan(list(told.values())).all()
+        assert label[first] == pytest.approx(0.9**0.5)  # of tag 1 and box 0.9
+    if check == "flag":
+        assert told == {first: 0.25, second: pytest.approx(0.64)}
+        assert label[first] == pytest.approx((0.9 * 0.25) ** (1 / 3))
+    if check == "drop":
+        assert names == [second]
+        assert [(one.name, one.reason) for one in found.rejected] == [(first, Reason.CONTRADICTED)]
+        assert found.ungrounded[first] is Reason.NO_BOX_LEFT
+    assert found.run["rules"]["crop_check"] == check
+
+
+def test_words_of_the_users_own_are_checked_only_where_the_tagger_knows_them() -> None:
+    fixed = Fixed(("zebra", 0.8, (0, 0, 40, 30)), ("car", 0.8, (60, 60, 90, 90)))
+    tagger = Doubts({"car": 0.1}, PAIR)
+    model, _ = true_model(
+        tagger=tagger, detector=fixed, segmenter=fixed, rules=Rules(crop_check="drop")
+    )
+    found = model.annotate(PAIR.image, tags=["zebra", "car"])
+    assert found.detections.data["class_name"].tolist() == ["zebra"]
+    assert np.isnan(found.detections.data["crop_score"]).all()
+
+
+def test_objects_of_a_low_combined_score_are_dropped() -> None:
+    fixed = Fixed(("car", 0.64, (0, 0, 40, 30)), ("bus", 0.8, (60, 60, 90, 90)))
+    model, _ = true_model(detector=fixed, segmenter=fixed, rules=Rules(least_score=0.85))
+    found = model.annotate(PAIR.image, tags=["bus", "car"])
+    assert found.detections.data["class_name"].tolist() == ["bus"]
+    assert [(one.name, one.reason) for one in found.rejected] == [("car", Reason.LOW_SCORE)]
+
+
+def test_a_box_takes_the_most_specific_of_its_names() -> None:
+    """The table knows cars for vehicles; what the box might be called stays on record."""
+
+    class Wavers(Fixed):
+        def detect(
+            self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
+        ) -> list[sv.Detections]:
+            found = super().detect(images, tags, threshold=threshold)
+            for one in found:
+                one.data["alternatives"] = [(("car", 0.5), ("tree", 0.3))]
+            return found
+
+    wavers = Wavers(("vehicle", 0.8, (0, 0, 40, 30)))
+    model, _ = true_model(detector=wavers, segmenter=wavers)
+    found = model.annotate(PAIR.image, tags=["vehicle", "car", "tree"])
+    assert found.detections.data["class_name"].tolist() == ["car"]
+    assert found.detections.confidence.tolist() == [0.5]
+    assert found.detections.class_id.tolist() == [1]
+    (others,) = found.detections.data["alternatives"]
+    assert others == (("vehicle", pytest.approx(0.8)), ("tree", 0.3))
+    assert found.ungrounded == {"vehicle": Reason.SAME_OBJECT, "tree": Reason.SAME_OBJECT}
+    (item,) = found.to_coco()["annotations"]
+    assert item["alternatives"] == {"vehicle": 0.8, "tree": 0.3}
+
+
+def test_masks_of_one_object_under_two_names_are_one_label() -> None:
+    """The boxes overlap too little to say so before they are cut."""
+
+    class Same(Fixed):
+        def _fill(self, image: Image, found: sv.Detections) -> sv.Detections:
+            masks = np.zeros((len(found), *image.shape[:2]), bool)
+            masks[:, 10:30, 10:30] = True
+            return with_masks(found, masks)
+
+    same = Same(("car", 0.8, (5, 5, 50, 50)), ("tree", 0.6, (5, 5, 35, 35)))
+    model, _ = true_model(detector=same, segmenter=same)
+    found = model.annotate(PAIR.image, tags=["car", "tree"])
+    assert found.detections.data["class_name"].tolist() == ["car"]
+    assert found.detections.xyxy.tolist() == [[10, 10, 30, 30]]  # the box fits the mask
+    assert found.ungrounded == {"tree": Reason.SAME_OBJECT}
 
 
 # Nothing
@@ -175,7 +293,7 @@ def test_no_tags_to_look_for_ask_neither_detector_nor_segmenter(tags: list[str] 
     assert truth.calls == []
     assert found.detections.data["mask_score"].shape == (0,)
     assert found.masks.shape == (0, 128, 128)
-    assert found.ungrounded == ()
+    assert found.not_found == ()
 
 
 def test_no_boxes_ask_no_segmenter() -> None:
@@ -183,7 +301,7 @@ def test_no_boxes_ask_no_segmenter() -> None:
     found = model.annotate(PAIR.image, color="rgb", tags=["zebra"])
     assert truth.calls == [("detect", 1)]
     assert len(found.detections) == 0
-    assert found.ungrounded == ("zebra",)
+    assert found.not_found == ("zebra",)
     assert found.to_coco()["annotations"] == []
 
 
@@ -316,16 +434,18 @@ def test_an_image_that_cannot_be_read_is_told_by_its_place() -> None:
 
 def test_names_are_looked_for_whatever_kinds_the_preset_grounds() -> None:
     model = GroundedRAM(NO_KINDS, device="cpu", detector=Fixed(), segmenter=Fixed())
-    assert model.annotate(PAIR.image, tags=["car"]).ungrounded == ("car",)
-    assert model.annotate(PAIR.image, tags=Tags.of(["car"])).ungrounded == ()
+    assert model.annotate(PAIR.image, tags=["car"]).ungrounded == {"car": Reason.NO_BOX}
+    assert model.annotate(PAIR.image, tags=Tags.of(["car"])).ungrounded == {"car": Reason.KIND}
 
 
 def test_a_tag_that_no_box_can_show_is_looked_for_only_when_named() -> None:
-    """Fixed() finds nothing, so that what was looked for comes back as ungrounded."""
+    """Fixed() finds nothing, so that what was looked for comes back as not found."""
     seen = Tags.of(["equipment", "car", "product"])  # things, but two are too general
     model = GroundedRAM(TINY, device="cpu", detector=Fixed(), segmenter=Fixed())
-    assert model.annotate(PAIR.image, tags=seen).ungrounded == ("car",)
-    assert model.annotate(PAIR.image, tags=list(seen.names)).ungrounded == seen.names
+    found = model.annotate(PAIR.image, tags=seen)
+    assert found.not_found == ("car",)
+    assert found.ungrounded["equipment"] is Reason.POOR
+    assert model.annotate(PAIR.image, tags=list(seen.names)).not_found == seen.names
 
 
 def test_synonyms_are_looked_for_under_one_name() -> None:
@@ -351,7 +471,7 @@ def test_a_vocabulary_of_the_user_s_own_maps_labels_to_classes(tmp_path: Path) -
     assert found.tags.names == ("vehicle", "umbrella")
     assert found.detections.data["class_name"].tolist() == ["vehicle", "vehicle"]
     assert found.detections.data["box_score"].tolist() == [np.float32(0.9), np.float32(0.7)]
-    assert found.ungrounded == ()
+    assert found.ungrounded == {"umbrella": Reason.NO_CLASS}
     again = pickle.loads(pickle.dumps(model)).annotate(PAIR.image, tags=seen)
     assert again.tags.names == found.tags.names
 
@@ -434,7 +554,8 @@ def test_tiny_annotates_pictures_of_any_size(found: list[Annotation]) -> None:
     for one in found:
         grounded = set(one.tags.select(TINY.ground_kinds).names)
         carried = set(one.detections.data["class_name"])
-        assert carried | set(one.ungrounded) == grounded
+        assert carried | set(one.not_found) == grounded
+        assert carried | set(one.ungrounded) == set(one.tags.names)
         assert not carried & set(one.ungrounded)
 
 
@@ -451,7 +572,8 @@ def test_tiny_does_not_care_for_the_order_of_tags(tiny: GroundedRAM) -> None:
     )
     assert len(one.detections) > 0
     assert objects(one) == objects(other)
-    assert one.ungrounded == other.ungrounded[::-1]
+    assert one.not_found == other.not_found[::-1]
+    assert one.rejected == other.rejected
 
 
 def test_tiny_gives_in_threads_what_it_gives_alone() -> None:
@@ -535,16 +657,16 @@ def test_weights_of_the_user_s_own_are_used(
 
 
 class Cutting(Fixed):
-    """Finds boxes with full masks, and as a segmenter leaves masks that are there."""
+    """Finds boxes with masks, and as a segmenter leaves masks that are there."""
 
     def detect(
         self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
     ) -> list[sv.Detections]:
         found = super().detect(images, tags, threshold=threshold)
-        return [
-            with_masks(one, np.ones((len(one), *image.shape[:2]), bool), score=0.25)
-            for image, one in zip(images, found, strict=True)
-        ]
+        filled = [self._fill(image, one) for image, one in zip(images, found, strict=True)]
+        for one in filled:
+            one.data["mask_score"][:] = 0.25
+        return filled
 
     def segment(
         self, images: Sequence[Image], found: Sequence[sv.Detections]
@@ -562,7 +684,7 @@ def test_masks_of_a_detector_reach_the_end() -> None:
     found = model.annotate(PAIR.image, tags=["bus", "car"])
     assert found.detections.data["class_name"].tolist() == ["car", "bus"]
     assert found.masks.shape == (2, *PAIR.image.shape[:2])
-    assert found.masks.to_dense().all()
+    assert found.masks.area.tolist() == [1200, 200]
     columns = [found.detections.data[key].tolist() for key in ("tag_score", "mask_score")]
     assert columns == [[1, 1], [0.25, 0.25]]
     assert found.detections.data["box_score"].tolist() == [np.float32(0.8), np.float32(0.6)]

@@ -15,7 +15,15 @@ import typer
 
 from grounded_ram.cli import results, terminal
 from grounded_ram.cli.inputs import Failure, Inputs, collect
-from grounded_ram.cli.options import AsJson, Device, OwnVocabulary, OwnWeights, own_weights
+from grounded_ram.cli.options import (
+    AsJson,
+    Device,
+    OwnVocabulary,
+    OwnWeights,
+    Settings,
+    own_weights,
+    set_rules,
+)
 from grounded_ram.cli.output import OutputFolder
 from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.presets import Preset, resolve_preset
@@ -109,6 +117,7 @@ def annotate(
     box_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Drop boxes scored at or below it.")
     ] = None,
+    rules: Settings = None,
     formats: Formats = ["coco"],  # noqa: B006
     masks: Annotated[
         Masks, typer.Option(help="Shapes in the COCO file: exact, or outlines.")
@@ -126,6 +135,7 @@ def annotate(
     Exit code 0: all done; 1: some inputs failed, the others are done; 2: wrong usage.
     """
     row = _adjusted(resolve_preset(preset), tag_threshold, box_threshold)
+    row = replace(row, rules=set_rules(row.rules, rules))
     asked = None if tags is None else _split(tags)
     folder = OutputFolder(output)
     if not overwrite:
@@ -235,6 +245,9 @@ def _show(report: dict[str, Any]) -> None:
         terminal.say(f"failed: {failure['input']}: {failure['error']}")
     objects = sum(len(picture["objects"]) for picture in pictures)
     terminal.show(f"pictures: {len(pictures)}, objects: {objects}, failed: {len(report['failed'])}")
+    reasons = [box["reason"] for picture in pictures for box in picture["rejected"]]
+    if reasons:
+        terminal.show(f"boxes rejected: {len(reasons)} ({results.count(reasons)})")
     if pictures:
         terminal.show(f"overlays: {Path(report['results']).parent / 'overlays'}")
         if "coco" in report:

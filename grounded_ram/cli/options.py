@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from grounded_ram.errors import InputError
+from grounded_ram.names import unknown_name
+from grounded_ram.rules import Rules
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
@@ -37,6 +40,46 @@ OwnVocabulary = Annotated[
         show_default=False,
     ),
 ]
+
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rule",
+        metavar="NAME=VALUE",
+        help="Set one of the rules by which boxes become labels, such as crop_check=drop; "
+        "grounded_ram/rules.py says what each means. May come several times.",
+        show_default=False,
+    ),
+]
+
+
+def set_rules(rules: Rules, given: Sequence[str] | None) -> Rules:
+    """Change what ``--rule`` was given.
+
+    Raises:
+        InputError: one is not of the form NAME=VALUE, or the value cannot be.
+        UnknownNameError: no rule has that name.
+    """
+    values: dict[str, Any] = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise InputError(f"--rule expects NAME=VALUE, as in crop_check=drop; got {text!r}")
+        if name not in (known := [field.name for field in fields(Rules)]):
+            raise unknown_name("rule", name, known)
+        values[name] = value if name == "crop_check" else _number(value)
+    return replace(rules, **values)
+
+
+def _number(text: str) -> float | int | str:
+    """Read a number; what is none is told by its rule."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def own_weights(given: Sequence[str] | None) -> dict[str, str]:

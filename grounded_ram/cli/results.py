@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grounded_ram.annotation import SCORE_COLUMNS
+from grounded_ram.export.columns import rejected, scores
 
 if TYPE_CHECKING:
     from grounded_ram.annotation import Annotation
@@ -30,7 +30,9 @@ def record(annotation: Annotation, name: str, overlay: Path) -> dict[str, Any]:
             for tag, kind, score in zip(tags.names, tags.kinds, tags.scores, strict=True)
         ],
         "objects": _objects(annotation),
-        "ungrounded": list(annotation.ungrounded),
+        "ungrounded": {name: str(reason) for name, reason in annotation.ungrounded.items()},
+        "not_found": list(annotation.not_found),
+        "rejected": [rejected(box) for box in annotation.rejected],
         "overlay": str(overlay),
     }
 
@@ -43,7 +45,7 @@ def _objects(annotation: Annotation) -> list[dict[str, Any]]:
             "name": str(found.data["class_name"][row]),
             "box_xyxy": [round(float(value), 2) for value in found.xyxy[row]],
             "mask_area": int(areas[row]),
-            **{column: round(float(found.data[column][row]), 6) for column in SCORE_COLUMNS},
+            **scores(annotation, row),
         }
         for row in range(len(found))
     ]
@@ -52,7 +54,7 @@ def _objects(annotation: Annotation) -> list[dict[str, Any]]:
 def line(picture: dict[str, Any]) -> tuple[str, ...]:
     """Return the cells of one picture's line, under ``HEADINGS``."""
     found = [item["name"] for item in picture["objects"]]
-    named = {*found, *picture["ungrounded"]}
+    named = {*found, *picture["not_found"]}
     others = [tag["name"] for tag in picture["tags"] if tag["name"] not in named]
     size = f"{picture['width']} x {picture['height']}"
     return (
@@ -60,7 +62,7 @@ def line(picture: dict[str, Any]) -> tuple[str, ...]:
         size,
         count(found) or "none",
         ", ".join(others),
-        ", ".join(picture["ungrounded"]),
+        ", ".join(picture["not_found"]),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grounded_ram.cli import terminal
+from grounded_ram.cli.discover import discover
 from grounded_ram.cli.options import AsJson, OwnVocabulary
 from grounded_ram.errors import InputError
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from grounded_ram.vocabulary.labelling import Labelling
 
 vocabulary = typer.Typer(
-    no_args_is_help=True, help="Show, search and export what tags are; check edits of your own."
+    no_args_is_help=True,
+    help="Discover what is in your pictures; show, search and export what tags are; check edits of "
+    "your own.",
 )
+vocabulary.command()(discover)
 
 
 @vocabulary.command()
@@ -87,7 +91,7 @@ def _describe(labelling: Labelling, name: str) -> dict[str, Any]:
     return {
         "tag": name,
         "kind": entry.kind,
-        "looked_for": labelling.wants(name, entry.kind),
+        "looked_for": labelling.reason_against(name, entry.kind) is None,
         "label": labelling.label(table.label(name)),
         "synonyms": list(table.synonyms(name)),
         "is_a": list(table.ancestors(name)),

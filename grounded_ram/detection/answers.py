@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from grounded_ram.annotation import Tags
+from grounded_ram.annotation import Alternatives, Tags, objects
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """N boxes of one image, cxcywh relative to it, their scores and rows of the names asked for."""
+    """N boxes of one image, and how well each of T names fits each.
+
+    Args:
+        boxes: (N, 4) cxcywh relative to the image.
+        scores: (N, T) in [0, 1].
+        rows: (T,) rows of the names, along the order in which they were asked for.
+    """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
@@ -26,42 +33,62 @@ def name_order(tags: Tags) -> NDArray[np.int_]:
     return np.array(sorted(range(len(tags)), key=tags.names.__getitem__), int)
 
 
-def best_rows(boxes: NDArray[np.float32], scores: NDArray[np.float32], threshold: float) -> Found:
-    """Give each of Q boxes its best name, and keep those scored above the threshold.
-
-    Args:
-        boxes: (Q, 4) cxcywh relative to the image.
-        scores: (Q, T) of T names, T at least 1.
-        threshold: boxes scored at or below it are dropped.
-    """
+def above(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    rows: NDArray[np.int_],
+    threshold: float,
+) -> Found:
+    """Keep those of Q boxes that some name fits well enough; arguments as for ``Found``."""
     kept = scores.max(axis=1) > threshold
-    return Found(boxes[kept], scores[kept].max(axis=1), scores[kept].argmax(axis=1))
+    return Found(boxes[kept], scores[kept], rows)
 
 
 def to_detections(
-    parts: Sequence[Found], tags: Tags, order: NDArray[np.int_], size_hw: tuple[int, ...]
+    parts: Sequence[Found],
+    tags: Tags,
+    order: NDArray[np.int_],
+    size_hw: tuple[int, ...],
+    threshold: float,
 ) -> sv.Detections:
-    """Join what was found in one image: pixels, inside the image, best first.
+    """Join what was found in one image: the best tag of each box, pixels, best box first.
 
     Args:
         parts: what was found; their rows count along ``order``.
         tags: the tags asked for.
         order: rows of the tags, as ``name_order`` gives them.
         size_hw: the image's height and width.
+        threshold: other tags of a box scored above half of it come along as ``alternatives``.
     """
     boxes = np.concatenate([np.empty((0, 4), np.float32), *(part.boxes for part in parts)])
-    scores = np.concatenate([np.empty(0, np.float32), *(part.scores for part in parts)])
-    rows = np.concatenate([np.empty(0, int), *(part.rows for part in parts)])
-    boxes = cxcywh_to_xyxy(boxes, size_hw)
-    best_first = np.argsort(-scores, kind="stable")
-    kept = best_first[(boxes[best_first, :2] < boxes[best_first, 2:]).all(axis=1)]
-    class_id = order[rows[kept]]
-    return sv.Detections(
-        xyxy=boxes[kept],
-        confidence=scores[kept],
-        class_id=class_id,
-        data={"class_name": np.array([tags.names[row] for row in class_id], dtype=str)},
-    )
+    bests = [part.scores.argmax(axis=1) for part in parts]
+    pairs = list(zip(parts, bests, strict=True))
+    scores = [np.take_along_axis(p.scores, best[:, None], 1)[:, 0] for p, best in pairs]
+    rows = [part.rows[best] for part, best in pairs]
+    others = [
+        _others(of_box, order[part.rows], tags, one, threshold / 2)
+        for part, best in pairs
+        for of_box, one in zip(part.scores, best, strict=True)
+    ]
+    confidence = np.concatenate([np.empty(0, np.float32), *scores])
+    xyxy = cxcywh_to_xyxy(boxes, size_hw)
+    best_first = np.argsort(-confidence, kind="stable")
+    kept = best_first[(xyxy[best_first, :2] < xyxy[best_first, 2:]).all(axis=1)]
+    class_id = order[np.concatenate([np.empty(0, int), *rows])][kept]
+    data: dict[str, Any] = {
+        "class_name": np.array([tags.names[row] for row in class_id], dtype=str),
+        "alternatives": objects([others[row] for row in kept]),
+    }
+    return sv.Detections(xyxy[kept], confidence=confidence[kept], class_id=class_id, data=data)
+
+
+def _others(
+    scores: NDArray[np.float32], rows: NDArray[np.int_], tags: Tags, best: int, threshold: float
+) -> Alternatives:
+    """Return the tags of a box that fit it, too, but for the best one."""
+    fitting = [column for column in np.flatnonzero(scores > threshold).tolist() if column != best]
+    pairs = [(tags.names[rows[column]], float(scores[column])) for column in fitting]
+    return tuple(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
 
 
 def cxcywh_to_xyxy(boxes: NDArray[np.float32], size_hw: tuple[int, ...]) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +13,8 @@ from grounded_ram.detection.config import DetectorConfig
 from grounded_ram.detection.network import GroundingDINO, load_weights
 from grounded_ram.detection.prompted import PromptedDetector, read_tokenizer
 from grounded_ram.detection.text import PromptBatch, PromptTokenizer
-from grounded_ram.detection.transformer import ImageFeatures
+from grounded_ram.detection.text_cache import Block, TextCache
+from grounded_ram.detection.transformer import ImageFeatures, TextFeatures
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict
 
 
@@ -20,7 +22,8 @@ class GroundingDINODetector(PromptedDetector[ImageFeatures]):
     """Finds boxes for named things with Grounding-DINO; see ``PromptedDetector``.
 
     Args:
-        network: the network, with its weights, on its device.
+        network: the network, with its weights, on its device; both must stay as they are, since
+            the text features of tags are kept.
         tokenizer: the text encoder's tokenizer.
         short_side: an image is resized so that its shorter side has this many pixels,
         long_side: but its longer side no more than this many.
@@ -49,6 +52,7 @@ class GroundingDINODetector(PromptedDetector[ImageFeatures]):
             batch_size=batch_size,
         )
         self.network = network.eval()
+        self._text = TextCache(partial(_encode, network, tokenizer))
 
     def _see(self, pixels: Tensor) -> ImageFeatures:
         return self.network.image_features(pixels)
@@ -56,7 +60,9 @@ class GroundingDINODetector(PromptedDetector[ImageFeatures]):
     def _answer(
         self, seen: ImageFeatures, rows: Sequence[int], prompts: PromptBatch
     ) -> tuple[Tensor, Tensor]:
-        found = self.network.ground(seen.take(rows), prompts).layers[-1]
+        tokens = self._text.features(prompts)
+        text = TextFeatures(tokens, prompts.real, prompts.sees, prompts.positions)
+        found = self.network.ground_text(seen.take(rows), text).layers[-1]
         return found.logits, found.boxes
 
 
@@ -80,3 +86,8 @@ def load_grounding_dino(
         long_side=config.long_side,
         dtype=dtype,
     )
+
+
+def _encode(network: GroundingDINO, tokenizer: PromptTokenizer, blocks: Sequence[Block]) -> Tensor:
+    batch = tokenizer.batch(blocks).to(network.feat_map.weight.device)
+    return network.text_features(batch).tokens

@@ -180,7 +180,11 @@ class GroundingDINO(nn.Module):
 
     def ground(self, image: ImageFeatures, prompts: PromptBatch) -> AllLayers:
         """Find the things of B prompts in B images whose features are at hand."""
-        found: AllLayers = self.transformer(image, self.text_features(prompts))
+        return self.ground_text(image, self.text_features(prompts))
+
+    def ground_text(self, image: ImageFeatures, text: TextFeatures) -> AllLayers:
+        """Find the things of B prompts whose features, too, are at hand."""
+        found: AllLayers = self.transformer(image, text)
         return found
 
     def forward_all_layers(

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from grounded_ram.annotation import Tags
-from grounded_ram.detection.answers import Found, best_rows, name_order, to_detections
+from grounded_ram.detection.answers import Found, above, name_order, to_detections
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
 from grounded_ram.prompts import prompt_text
@@ -103,7 +103,7 @@ class OWLv2Detector:
         found: list[sv.Detections] = []
         for image, of_image, order, query in zip(images, tags, orders, queries, strict=True):
             parts = [] if query is None else [self._ask(image, query, threshold)]
-            found.append(to_detections(parts, of_image, order, image.shape[:2]))
+            found.append(to_detections(parts, of_image, order, image.shape[:2], threshold))
         return found
 
     @torch.inference_mode()
@@ -121,7 +121,9 @@ class OWLv2Detector:
         cells = patches.flatten(1, 2)
         logits = network.class_predictor(cells, texts.float()[None])[0][0]
         boxes = network.box_predictor(cells, patches)[0].cpu().numpy()
-        return best_rows(boxes / np.tile(filled, 2), logits.sigmoid().cpu().numpy(), threshold)
+        scores = logits.sigmoid().cpu().numpy()
+        rows = np.arange(scores.shape[1])
+        return above(boxes / np.tile(filled, 2), scores, rows, threshold)
 
 
 def preprocess(image: Image, side: int) -> tuple[Tensor, NDArray[np.float32]]:

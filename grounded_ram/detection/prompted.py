@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from grounded_ram.annotation import Tags
-from grounded_ram.detection.answers import Found, best_rows, name_order, to_detections
+from grounded_ram.detection.answers import Found, above, name_order, to_detections
 from grounded_ram.detection.text import PromptBatch, PromptTokenizer
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
@@ -128,9 +128,9 @@ class PromptedDetector(ABC, Generic[SeenT]):
             pixels = torch.stack([preprocess(images[index], *self._sides) for index in group])
             questions = [(n, p) for n, index in enumerate(group) for p in searches[index].prompts]
             for (n, prompt), answer in zip(questions, self._ask(pixels, questions), strict=True):
-                found[group[n]].append(_best_tags(answer, prompt, threshold))
+                found[group[n]].append(_fitting(answer, prompt, threshold))
         return [
-            to_detections(parts, search.tags, search.order, image.shape[:2])
+            to_detections(parts, search.tags, search.order, image.shape[:2], threshold)
             for parts, search, image in zip(found, searches, images, strict=True)
         ]
 
@@ -195,7 +195,7 @@ def preprocess(image: Image, short_side: int, long_side: int) -> Tensor:
     return (resized(image, resized_hw(image.shape[:2], short_side, long_side)) - _MEAN) / _STD
 
 
-def _best_tags(answer: _Answer, prompt: Prompt, threshold: float) -> Found:
-    """Give each query the prompt's best tag, and keep those above the threshold."""
-    found = best_rows(answer.boxes, tag_scores(answer.probabilities, prompt.spans), threshold)
-    return Found(found.boxes, found.scores, np.array(prompt.rows)[found.rows])
+def _fitting(answer: _Answer, prompt: Prompt, threshold: float) -> Found:
+    """Score the prompt's tags for each query, and keep the queries that one fits."""
+    scores = tag_scores(answer.probabilities, prompt.spans)
+    return above(answer.boxes, scores, np.array(prompt.rows), threshold)

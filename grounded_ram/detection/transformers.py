@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ import torch
 import transformers
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.modeling_outputs import BaseModelOutput
 
 from grounded_ram.detection.owlv2 import OWLv2Detector
 from grounded_ram.detection.prompted import PromptedDetector, read_tokenizer
 from grounded_ram.detection.text import PromptBatch, PromptTokenizer
+from grounded_ram.detection.text_cache import Block, TextCache
 from grounded_ram.errors import MissingDependencyError, WeightsError
 from grounded_ram.pretrained import load_pretrained, transformers_class
 from grounded_ram.stages import Detector
@@ -71,12 +74,25 @@ class _Recall(nn.Module):
         return list(zip(self.seen.maps, self.seen.masks, strict=True)), self.seen.positions
 
 
+class _RecallText(nn.Module):
+    """Stands in for the text encoder, once, with the text features."""
+
+    def __init__(self, tokens: Tensor) -> None:
+        super().__init__()
+        self.tokens = tokens
+
+    def forward(self, *_: Tensor, **__: Any) -> BaseModelOutput:
+        """Return the (B, L, C) features."""
+        return BaseModelOutput(last_hidden_state=self.tokens)
+
+
 class TransformersDetector(PromptedDetector[_Seen]):
     """Finds boxes with a network of the Grounding-DINO family; see ``PromptedDetector``.
 
     Args:
         network: ``GroundingDinoForObjectDetection`` or ``MMGroundingDinoForObjectDetection`` of
-            ``transformers``, with its weights, on its device.
+            ``transformers``, with its weights, on its device; both must stay as they are, since the
+            text features of tags are kept.
         tokenizer: the text encoder's tokenizer.
         short_side: an image is resized so that its shorter side has this many pixels,
         long_side: but its longer side no more than this many.
@@ -106,6 +122,7 @@ class TransformersDetector(PromptedDetector[_Seen]):
             batch_size=batch_size,
         )
         self.network = network.eval()
+        self._text = TextCache(partial(_encode, network))
 
     def _see(self, pixels: Tensor) -> _Seen:
         pixels, valid = _with_room(pixels, self.network.config.num_queries)
@@ -117,7 +134,7 @@ class TransformersDetector(PromptedDetector[_Seen]):
         self, seen: _Seen, rows: Sequence[int], prompts: PromptBatch
     ) -> tuple[Tensor, Tensor]:
         seen = seen.take(rows)
-        found = _over(seen, self.network)(
+        found = _over(seen, self._text.features(prompts), self.network)(
             pixel_values=seen.pixels,
             pixel_mask=seen.valid,
             input_ids=prompts.ids,
@@ -201,11 +218,22 @@ def restore_heads(network: Any, weights: Mapping[str, Tensor]) -> None:
                 setattr(network.model.decoder, kind, heads)
 
 
-def _over(seen: _Seen, network: Any) -> Any:
-    """Return the network over a backbone that has seen the images; all else is shared with it."""
+def _encode(network: Any, blocks: Sequence[Block]) -> Tensor:
+    """Return the features of blocks: by itself each is a text like any other, and needs no mask."""
+    ids = torch.tensor(blocks, device=network.device)
+    hidden = network.model.text_backbone(ids).last_hidden_state
+    features: Tensor = network.model.text_projection(hidden)
+    return features
+
+
+def _over(seen: _Seen, tokens: Tensor, network: Any) -> Any:
+    """Return the network over images seen and prompts read; all else is shared with it."""
     inner, outer = copy(network.model), copy(network)
-    recall = _Recall(seen, network.model.backbone.position_embedding)
-    inner._modules = {**inner._modules, "backbone": recall}
+    inner._modules = inner._modules | {
+        "backbone": _Recall(seen, network.model.backbone.position_embedding),
+        "text_backbone": _RecallText(tokens),
+        "text_projection": nn.Identity(),  # the features have been through it
+    }
     outer._modules = {**outer._modules, "model": inner}
     return outer
 

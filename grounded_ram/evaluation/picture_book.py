@@ -96,7 +96,7 @@ def _look(
     (tags,) = model.tagger.tag([scene.image], threshold=0.0)
     seen = dict(zip(tags.names, tags.scores.tolist(), strict=True))
     findings.tag_scores.append(np.array([seen.get(n, 0.0) for n in VOCABULARY], np.float32))
-    findings.tag_truth.append(np.array([name in truth.tags.names for name in VOCABULARY]))
+    findings.tag_truth.append(np.array([name in scene.tags.names for name in VOCABULARY]))
 
     names = {thing.name for thing in scene.objects}
     absent = rng.permutation(sorted(set(CATEGORIES) - names))[:_ABSENT].tolist()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grounded_ram.annotation import Annotation, ImageFacts, Tags
+from grounded_ram.vocabulary.labelling import Labelling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,10 +41,10 @@ class Score:
 
 
 def truth_of(scene: Scene, image: ImageFacts) -> Annotation:
-    """Return the scene's truth in the form of an annotation, every score 1."""
+    """Return the scene's truth as an annotation has it: synonyms are one tag, every score is 1."""
     import supervision as sv
 
-    tags = scene.tags
+    tags = Labelling(()).merge_synonyms(scene.tags)
     names = [thing.name for thing in scene.objects]
     size_hw = image.size_hw
     masks = np.array([thing.mask for thing in scene.objects], bool).reshape(-1, *size_hw)
@@ -60,6 +61,7 @@ def truth_of(scene: Scene, image: ImageFacts) -> Annotation:
             "tag_score": ones,
             "box_score": ones,
             "mask_score": ones,
+            "label_score": ones,
         },
     )
     return Annotation(image, scene.image, tags, detections)

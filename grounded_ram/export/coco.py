@@ -17,9 +17,10 @@ from typing import IO, Any, get_args
 
 import numpy as np
 
-from grounded_ram.annotation import SCORE_COLUMNS, Annotation, ImageFacts
+from grounded_ram.annotation import Annotation, ImageFacts
 from grounded_ram.errors import InputError
 from grounded_ram.export import shapes
+from grounded_ram.export.columns import scores
 from grounded_ram.export.exporter import Add, MaskFormat
 from grounded_ram.export.files import plain, replacing
 
@@ -150,7 +151,7 @@ class _Ledger:
         name = str(found.data["class_name"][row])
         self.kinds.setdefault(name, _kind(annotation, row))
         self.objects += 1
-        scores = {key: round(float(found.data[key][row]), 6) for key in SCORE_COLUMNS}
+        told = scores(annotation, row)
         return {
             "id": self.objects,
             "image_id": self.images,
@@ -163,8 +164,8 @@ class _Ledger:
                 if self.masks == "rle"
                 else shapes.polygons(region)
             ),
-            "score": scores["box_score"],
-            **scores,
+            "score": told["box_score"],
+            **told,
         }
 
     def _file_name(self, facts: ImageFacts) -> str:

@@ -79,10 +79,37 @@ PATTERNS: tuple[str, ...] = ("dotted", "striped")
 CATEGORIES: tuple[str, ...] = tuple(sorted([*OBJECTS, PERSON]))
 ATTRIBUTES: tuple[str, ...] = tuple(sorted([*COLORS, *PATTERNS]))
 ACTIONS: tuple[str, ...] = tuple(sorted(objects_people.ACTIONS))
-VOCABULARY: Mapping[str, str] = {
+PLAIN: Mapping[str, str] = {
     **dict.fromkeys(CATEGORIES, "object"),
     **dict.fromkeys(sorted(SCENES), "scene"),
     **dict.fromkeys(ATTRIBUTES, "attribute"),
     **dict.fromkeys(ACTIONS, "action"),
 }
+"""Each thing under its plain name, with its kind."""
+
+FURTHER: Mapping[str, tuple[str, ...]] = {
+    "animal": ("bird", "butterfly", "cat", "fish", "snail", "turtle"),
+    "automobile": ("car",),
+    "bike": ("bicycle",),
+    "building": ("castle", "house"),
+    "container": ("bottle", "cup"),
+    "food": ("apple", "banana", "carrot", "ice cream"),
+    "fruit": ("apple", "banana"),
+    "furniture": ("chair",),
+    "human": (PERSON,),
+    "icecream": ("ice cream",),
+    "insect": ("butterfly",),
+    "kitty": ("cat",),
+    "plane": ("airplane",),
+    "plant": ("cactus", "flower", "tree"),
+    "vehicle": ("airplane", "bicycle", "boat", "bus", "car", "rocket", "train"),
+}
+"""Further words for the same things, synonyms and what they are kinds of: word -> categories."""
+
+VOCABULARY: Mapping[str, str] = {**PLAIN, **dict.fromkeys(FURTHER, "object")}
 """Every tag a scene can have, with its kind, in the order of the tiny preset's tag list."""
+
+
+def further_names(category: str) -> tuple[str, ...]:
+    """Return the further words for a category."""
+    return tuple(word for word, categories in FURTHER.items() if category in categories)

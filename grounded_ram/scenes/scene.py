@@ -11,7 +11,15 @@ from grounded_ram.annotation import Tags
 from grounded_ram.scenes.backgrounds import draw_background
 from grounded_ram.scenes.camera import photograph
 from grounded_ram.scenes.caption import describe
-from grounded_ram.scenes.catalog import ACTIONS, CATEGORIES, COLORS, OBJECTS, PERSON, VOCABULARY
+from grounded_ram.scenes.catalog import (
+    ACTIONS,
+    CATEGORIES,
+    COLORS,
+    OBJECTS,
+    PERSON,
+    VOCABULARY,
+    further_names,
+)
 from grounded_ram.scenes.objects_people import person
 from grounded_ram.scenes.pen import DARK, WHITE, Color, Part, Pen
 from grounded_ram.scenes.render import Placement, Style, paint
@@ -72,7 +80,7 @@ class Scene:
         """Return the true tags of all four kinds, in vocabulary order, with score 1."""
         true = set(self.places)
         for thing in self.objects:
-            true.update((thing.name, *thing.attributes))
+            true.update((thing.name, *further_names(thing.name), *thing.attributes))
             if thing.action is not None:
                 true.add(thing.action)
         names = tuple(name for name in VOCABULARY if name in true)

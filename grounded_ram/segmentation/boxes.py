@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
-from grounded_ram.segmentation.masks import chunks, no_masks, pack, with_masks
+from grounded_ram.segmentation.masks import chunks, no_masks, pack, stability, with_masks
 
 ModelT = TypeVar("ModelT", bound=torch.nn.Module)
 FeaturesT = TypeVar("FeaturesT")
@@ -77,10 +77,10 @@ class BoxSegmenter(ABC, Generic[ModelT, FeaturesT]):
     def segment(
         self, images: Sequence[Image], detections: Sequence[sv.Detections]
     ) -> list[sv.Detections]:
-        """Return the same rows with ``mask`` and ``data["mask_score"]``.
+        """Return the same rows with ``mask``, ``data["mask_score"]`` and ``mask_stability``.
 
-        The score is the network's own estimate of the mask's IoU, clipped to [0, 1]. An image
-        without boxes is not looked at.
+        The score is the network's own estimate of the mask's IoU, clipped to [0, 1]; for the
+        stability see ``masks.stability``. An image without boxes is not looked at.
 
         Raises:
             InputError: There are not as many detections as images.
@@ -93,24 +93,27 @@ class BoxSegmenter(ABC, Generic[ModelT, FeaturesT]):
         with_boxes = [i for i, found in enumerate(detections) if len(found)]
         for i in set(range(len(images))).difference(with_boxes):
             height, width = images[i].shape[:2]
-            results[i] = with_masks(results[i], no_masks((height, width)), np.zeros(0, np.float32))
+            nothing = np.zeros(0, np.float32)
+            results[i] = with_masks(results[i], no_masks((height, width)), nothing, nothing)
         for rows in chunks(with_boxes, self._batch_size):
             embedded = self.embed([images[i] for i in rows])
             for i, image in zip(rows, embedded, strict=True):
-                mask, scores = self._cut(image, detections[i].xyxy)
-                results[i] = with_masks(detections[i], mask, scores)
+                results[i] = with_masks(detections[i], *self._cut(image, detections[i].xyxy))
         return results
 
     def _cut(
         self, image: EmbeddedImage[FeaturesT], boxes_xyxy: NDArray[np.number]
-    ) -> tuple[sv.CompactMask, NDArray[np.float32]]:
+    ) -> tuple[sv.CompactMask, NDArray[np.float32], NDArray[np.float32]]:
+        """Return the masks of N boxes, their scores and their stability."""
         masks: list[sv.CompactMask] = []
         scores: list[NDArray[np.float32]] = []
+        stable: list[NDArray[np.float32]] = []
         for boxes in chunks(boxes_xyxy, self._boxes_at_once):
             logits, iou = self.decode(image, boxes)
             scores.append(iou[:, 0].clamp(0, 1).cpu().numpy())
+            stable.append(stability(logits))
             masks.append(pack(logits, image.size_hw, partial(self.binarise, image=image)))
-        return sv.CompactMask.merge(masks), np.concatenate(scores)
+        return sv.CompactMask.merge(masks), np.concatenate(scores), np.concatenate(stable)
 
     @abstractmethod
     def embed(self, images: Sequence[Image]) -> list[EmbeddedImage[FeaturesT]]:

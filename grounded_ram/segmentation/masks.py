@@ -10,6 +10,7 @@ import numpy as np
 import supervision as sv
 import torch
 from numpy.typing import NDArray
+from segment_anything.utils.amg import calculate_stability_score
 
 _PIXELS_AT_ONCE = 2**24
 """Masks are blown up to the image's size in groups of at most this many pixels (or one by one)."""
@@ -44,10 +45,29 @@ def no_masks(size_hw: tuple[int, int]) -> sv.CompactMask:
 
 
 def with_masks(
-    detections: sv.Detections, mask: sv.CompactMask, scores: NDArray[np.float32]
+    detections: sv.Detections,
+    mask: sv.CompactMask,
+    scores: NDArray[np.float32],
+    stability: NDArray[np.float32],
 ) -> sv.Detections:
-    """Return the same rows with their masks and ``data["mask_score"]``."""
-    return replace(detections, mask=mask, data={**detections.data, "mask_score": scores})
+    """Return the same rows with their masks, ``mask_score`` and ``mask_stability`` in ``data``."""
+    told = {"mask_score": scores, "mask_stability": stability}
+    return replace(detections, mask=mask, data={**detections.data, **told})
+
+
+def stability(logits: torch.Tensor) -> NDArray[np.float32]:
+    """Return how little masks change with the threshold: (N,) in [0, 1], 1 where nothing changes.
+
+    The overlap of what lies above a logit of 1 with what lies above -1, as SAM's automatic masks
+    are judged (Kirillov et al., 2023, appendix B), at the size at which the network gives its
+    masks; 0 for an empty mask.
+
+    Args:
+        logits: (N, 1, h, w).
+    """
+    found = calculate_stability_score(logits[:, 0], 0.0, 1.0)
+    stable: NDArray[np.float32] = found.nan_to_num(0.0).cpu().numpy().astype(np.float32)
+    return stable
 
 
 def chunks(items: Any, size: int) -> Iterator[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from grounded_ram.scenes.catalog import ACTIONS, CATEGORIES, COLORS, PATTERNS, VOCABULARY
+from grounded_ram.scenes.catalog import ACTIONS, CATEGORIES, COLORS, PATTERNS, PLAIN
 from grounded_ram.scenes.scene import tight_box
 from grounded_ram.training.batches import Batch, brightened
 from grounded_ram.training.pool import NONE, SLOTS, Pool
@@ -45,7 +45,7 @@ def draw_mosaics(pool: Pool, rng: np.random.Generator, count: int, size: int) ->
                 looks[row, SLOTS * number + slot] = pool.looks[scene_and_slot[0], slot]
                 box = tight_box(near == slot) + np.array([x, y, x, y])
                 boxes[row, SLOTS * number + slot] = box / size
-    tags = np.zeros((count, len(VOCABULARY)), np.float32)
+    tags = np.zeros((count, len(PLAIN)), np.float32)
     for row in range(count):
         tags[row, _columns(looks[row])] = 1
     return Batch(
@@ -64,13 +64,13 @@ def _visible(near: NDArray[np.uint8]) -> list[int]:
 
 
 def _columns(looks: NDArray[np.int64]) -> list[int]:
-    """Return the places in ``VOCABULARY`` of all that (M, 4) looks say."""
+    """Return the places in ``PLAIN`` of all that (M, 4) looks say."""
     names: set[str] = set()
     for category, color, pattern, action in looks[looks[:, 0] != NONE].tolist():
         names |= {CATEGORIES[category], sorted(COLORS)[color]}
         names |= {PATTERNS[pattern - 1]} if pattern else set()
         names |= {ACTIONS[action]} if action != NONE else set()
-    return [column for column, name in enumerate(VOCABULARY) if name in names]
+    return [column for column, name in enumerate(PLAIN) if name in names]
 
 
 def _an_object(pool: Pool, rng: np.random.Generator) -> tuple[int, int]:

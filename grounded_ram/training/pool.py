@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from grounded_ram.scenes.catalog import ACTIONS, CATEGORIES, COLORS, PATTERNS, VOCABULARY
+from grounded_ram.scenes.catalog import ACTIONS, CATEGORIES, COLORS, PATTERNS, PLAIN
 from grounded_ram.scenes.scene import Scene, SceneObject, make_scene
 
 SLOTS = 9  # slot 0 is what lies behind; a scene has at most eight objects
@@ -31,7 +31,7 @@ class Pool:
         owners: (N, S, S) uint8, the slot of the object that each pixel shows; 0 is behind.
         boxes: (N, 9, 4) float32 xyxy pixels by slot; zeros where the slot is empty.
         looks: (N, 9, 4) int16 by slot: category, colour, pattern (0 is plain), action; -1 for none.
-        tags: (N, T) bool in the order of ``VOCABULARY``.
+        tags: (N, T) bool in the order of ``PLAIN``, the plain names alone.
     """
 
     images: NDArray[np.uint8]
@@ -82,7 +82,7 @@ def _columns(scene: Scene) -> dict[str, NDArray[np.generic]]:
         boxes[slot] = thing.box_xyxy
         looks[slot] = _looks(thing)
     true = set(scene.tags.names)
-    tags = np.array([name in true for name in VOCABULARY])
+    tags = np.array([name in true for name in PLAIN])
     return dict(zip(_COLUMNS, (scene.image, owners, boxes, looks, tags), strict=True))
 
 

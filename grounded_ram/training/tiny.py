@@ -21,7 +21,7 @@ from grounded_ram.scenes.catalog import VOCABULARY
 from grounded_ram.scenes.scene import make_scene
 from grounded_ram.tagging.ram import RAMTagger
 from grounded_ram.tagging.table import TagTable
-from grounded_ram.training import tiny_detector, tiny_ram, tiny_sam
+from grounded_ram.training import tiny_detector, tiny_ram, tiny_sam, tiny_words
 from grounded_ram.training.checkpoint_files import model_config, write_checkpoint
 from grounded_ram.training.loop import Schedule
 from grounded_ram.training.pool import Pool, open_pool
@@ -68,7 +68,8 @@ def train_tiny(
 
     From nothing, the tagger learns first, on close-ups and then on scenes; its image encoder is
     where the detector starts from, and the detector's is where the tagger starts from when it
-    learns again: boxes teach an encoder what tags cannot.
+    learns again: boxes teach an encoder what tags cannot. Synonyms and what things are kinds of
+    come last.
 
     Args:
         folder: keeps the scenes, the state of every run, and in ``checkpoints`` the files.
@@ -105,6 +106,10 @@ def train_tiny(
     logger.info("the segmenter")
     schedule = plan.schedule(tiny_sam.SCHEDULE)
     tiny_sam.train_sam(models.segmenter, pool, folder / "sam.pt", schedule=schedule, **how)
+    logger.info("further words")
+    schedule = plan.schedule(tiny_words.TOKENS)
+    state = folder / "tokens.pt"
+    tiny_words.teach_tokens(models.detector, pool, state, tokenizer, schedule=schedule, **how)
 
     write_checkpoint(files, "ram", models.tagger, ram_config(models.tagger, plan))
     write_checkpoint(files, "grounding_dino", models.detector, detector_config(len(tokenizer)))
@@ -167,7 +172,8 @@ def ram_config(network: RAM, plan: Plan) -> dict[str, Any]:
 
 def _fitted_tags(network: RAM, plan: Plan) -> list[Mapping[str, Any]]:
     """Return one row a tag: name, kind, threshold."""
-    names, kinds = tuple(VOCABULARY), tuple(VOCABULARY.values())
+    names = tuple(name for name, _ in tiny_ram.TAGS)
+    kinds = tuple(VOCABULARY[name] for name in names)
     table = TagTable(names, kinds, np.full(len(names), 0.5, np.float32))
     tagger = RAMTagger(network.cpu(), table)
     scores, truth = [], []
@@ -175,7 +181,7 @@ def _fitted_tags(network: RAM, plan: Plan) -> list[Mapping[str, Any]]:
         scene = make_scene(seed, size=plan.scene_size)
         scores.append(tagger.scores([scene.image])[0])
         true = set(scene.tags.names)
-        truth.append([name in true for name in names])
+        truth.append([thing in true for _, thing in tiny_ram.TAGS])
     columns = zip(kinds, np.stack(scores).T, np.array(truth).T, strict=True)
     thresholds = [
         round(best_threshold(s, t, beta=_BETA if kind == "object" else 1), 3)

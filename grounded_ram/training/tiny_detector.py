@@ -15,7 +15,7 @@ from grounded_ram.detection.config import BertConfig, GroundingDINOConfig, SwinC
 from grounded_ram.detection.network import AllLayers, GroundingDINO
 from grounded_ram.detection.text import PromptTokenizer
 from grounded_ram.prompts import Prompt, make_prompts
-from grounded_ram.scenes.catalog import CATEGORIES
+from grounded_ram.scenes.catalog import CATEGORIES, FURTHER, further_names
 from grounded_ram.training.batches import Batch, draw_batch
 from grounded_ram.training.dense import DenseHeads
 from grounded_ram.training.loop import Schedule, train
@@ -108,13 +108,13 @@ def train_detector(
     def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         draw = draw_mosaics if rng.random() < _CLOSE_UPS_SHARE else draw_batch
         batch = draw(pool, rng, schedule.batch, IMAGE_SIZE).to(device)
-        prompts, truths = _ask(batch, tokenizer, rng)
+        prompts, truths = ask(batch, tokenizer, rng)
         words = tokenizer.batch([prompt.ids for prompt in prompts]).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             features = model.image_features(batch.normalised())
             found = model.ground(features, words)
             named = dense(features.maps(), batch)
-        layers, cells = _losses(found, truths, words.real)
+        layers, cells = grounding_losses(found, truths, words.real)
         facts = {"answer": layers[-1].item(), "cells": cells.item(), "named": named.item()}
         return torch.stack([*layers, cells, named]).sum(), facts
 
@@ -122,7 +122,9 @@ def train_detector(
     return model
 
 
-def _losses(found: AllLayers, truths: list[Truth], real: Tensor) -> tuple[list[Tensor], Tensor]:
+def grounding_losses(
+    found: AllLayers, truths: list[Truth], real: Tensor
+) -> tuple[list[Tensor], Tensor]:
     """Return the loss of each decoder layer, and of all the encoder's cells."""
     layers = []
     for layer in found.layers:
@@ -134,13 +136,20 @@ def _losses(found: AllLayers, truths: list[Truth], real: Tensor) -> tuple[list[T
     return layers, grounding_loss(found.proposals, truths, near, counted)
 
 
-def _ask(
-    batch: Batch, tokenizer: PromptTokenizer, rng: np.random.Generator
+def ask(
+    batch: Batch, tokenizer: PromptTokenizer, rng: np.random.Generator, *, further: float = 0.0
 ) -> tuple[list[Prompt], list[Truth]]:
-    """Write a prompt for each image, the true names among absent ones, and mark the true tokens."""
+    """Write a prompt for each image, the true names among absent ones, and mark the true tokens.
+
+    Args:
+        batch: B images and what is on them.
+        tokenizer: over the tiny word list.
+        rng: chooses the absent names.
+        further: how probably each further word is asked for, too.
+    """
     prompts, names = [], []
     for looks in batch.looks[:, :, 0].tolist():
-        asked = _names([CATEGORIES[c] for c in looks if c >= 0], rng)
+        asked = _names([CATEGORIES[c] for c in looks if c >= 0], further, rng)
         names.append(asked)
         prompts.append(make_prompts(asked, tokenizer)[0])
     truths = []
@@ -150,18 +159,20 @@ def _ask(
         tokens = low.new_zeros(len(slots), len(prompt.ids))
         for i, slot in enumerate(slots.tolist()):
             name = CATEGORIES[int(batch.looks[row, slot, 0])]
-            start, end = prompt.spans[asked.index(name)]
-            tokens[i, start:end] = 1
+            for place, other in enumerate(asked):
+                if other in (name, *further_names(name)):
+                    tokens[i, slice(*prompt.spans[place])] = 1
         truths.append(Truth(torch.cat([(low + high) / 2, high - low], 1), tokens))
     return prompts, truths
 
 
-def _names(true: list[str], rng: np.random.Generator) -> list[str]:
-    """Return the true names, each once, among absent ones, in random order."""
+def _names(true: list[str], further: float, rng: np.random.Generator) -> list[str]:
+    """Return the true names, each once, among absent ones and further words, in random order."""
     others = sorted(set(CATEGORIES) - set(true))
     absent = rng.permutation(others)[: int(rng.integers(1, _MOST_ABSENT + 1))].tolist()
     nonsense = {_nonsense(rng) for _ in absent if rng.random() < _NONSENSE}
-    asked = sorted({*true, *absent, *nonsense})
+    words = {word for word in FURTHER if further and rng.random() < further}
+    asked = sorted({*true, *absent, *nonsense, *words})
     order: list[int] = rng.permutation(len(asked)).tolist()
     return [asked[i] for i in order]
 

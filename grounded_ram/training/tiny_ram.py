@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from grounded_ram.ram.model import RAM, RAMConfig
 from grounded_ram.ram.swin import SwinEncoder
-from grounded_ram.scenes.catalog import VOCABULARY
+from grounded_ram.scenes.catalog import FURTHER, PLAIN
 from grounded_ram.training.batches import draw_batch
 from grounded_ram.training.dense import DenseHeads
 from grounded_ram.training.loop import Schedule, train
@@ -20,6 +20,13 @@ from grounded_ram.training.mosaics import draw_mosaics
 from grounded_ram.training.pool import Pool
 from grounded_ram.training.swin import load_swin, look_around
 
+TAGS = (
+    *((name, name) for name in PLAIN),
+    *((word, category) for word, categories in FURTHER.items() for category in categories),
+)
+"""One row a label code: the tag, and the plain name of what the code stands for. A word for several
+things has the code of each, and the score of the best one counts."""
+
 CONFIG = RAMConfig(
     image_size=256,
     patch_size=4,
@@ -27,7 +34,7 @@ CONFIG = RAMConfig(
     embed_dim=32,
     depths=(2, 2, 4, 2),
     heads=(4, 8, 8, 16),
-    num_tags=len(VOCABULARY),
+    num_tags=len(TAGS),
     image_proj_dim=256,
     label_dim=256,
     head_width=256,
@@ -44,7 +51,8 @@ AGAIN = Schedule(steps=6_000, learning_rate=3e-3, batch=12, warmup=60, weight_de
 
 _TAGS_SHARE = 0.3  # weight of the tags' loss beside that of the cells
 _CLOSE_UPS_SHARE = 0.5  # of the batches
-_ALL_BUT_PLACES = [i for i, kind in enumerate(VOCABULARY.values()) if kind != "scene"]
+_ALL = list(range(len(PLAIN)))
+_ALL_BUT_PLACES = [i for i, kind in enumerate(PLAIN.values()) if kind != "scene"]
 
 
 def train_encoder(
@@ -70,6 +78,9 @@ def new_ram(seed: int, encoder: Mapping[str, Tensor]) -> RAM:
     """Make an untrained tagger around the weights of a Swin of the same size."""
     torch.manual_seed(seed)
     model = RAM(CONFIG)
+    places = list(PLAIN)
+    with torch.no_grad():
+        model.label_embed[:] = model.label_embed[[places.index(thing) for _, thing in TAGS]]
     load_swin(model.visual_encoder, encoder)
     return model
 
@@ -83,7 +94,7 @@ def train_ram(
     device: torch.device,
     schedule: Schedule = SCENES,
 ) -> RAM:
-    """Train the tagger in place and return it; its label codes stay as they are.
+    """Train the tagger on plain names in place and return it; its label codes stay as they are.
 
     Args:
         model: where it starts.
@@ -106,7 +117,7 @@ def train_ram(
             tokens, maps = model.visual_encoder(batch.normalised())
             logits = model.decode(model.image_tokens(tokens), model.label_queries())
             cells = dense(maps, batch)
-        told = _ALL_BUT_PLACES if close_ups else slice(None)
+        told = _ALL_BUT_PLACES if close_ups else _ALL
         tags = asymmetric_loss(logits[:, told], batch.tags[:, told], gamma_neg=4.0) / len(logits)
         return _TAGS_SHARE * tags + cells, {"tags": tags.item(), "cells": cells.item()}
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from grounded_ram.annotation import Tags
+from grounded_ram.annotation import Reason, Tags
 from grounded_ram.errors import InputError
 from grounded_ram.names import unknown_name
 from grounded_ram.vocabulary.edits import Edits, edited
@@ -24,8 +24,8 @@ class Labels(Protocol):
         """Give what is the same one name."""
         ...
 
-    def choose(self, tags: Tags) -> Tags:
-        """Keep what to look for."""
+    def reason_against(self, name: str, kind: str) -> Reason | None:
+        """Say why not to look for a tag; None means to look for it."""
         ...
 
     def label(self, name: str) -> str:
@@ -36,6 +36,22 @@ class Labels(Protocol):
         """Call the chosen tags as their labels are called; all others stay beside them."""
         ...
 
+    def is_a(self, label: str, other: str) -> bool:
+        """Tell whether a label means the same as another, or a kind of it."""
+        ...
+
+    def is_part(self, label: str) -> bool:
+        """Tell whether a label means a part of other things."""
+        ...
+
+
+def choose(tags: Tags, labels: Labels) -> Tags:
+    """Keep the tags to look for."""
+    pairs = zip(tags.names, tags.kinds, strict=True)
+    return tags.take(
+        [row for row, pair in enumerate(pairs) if labels.reason_against(*pair) is None]
+    )
+
 
 class Words:
     """Labels of the user's own words: each is looked for, and its label is the word itself."""
@@ -44,9 +60,9 @@ class Words:
         """Return the words as they are."""
         return tags
 
-    def choose(self, tags: Tags) -> Tags:
-        """Return all of them."""
-        return tags
+    def reason_against(self, name: str, kind: str) -> Reason | None:
+        """Return none: all are looked for."""
+        return None
 
     def label(self, name: str) -> str:
         """Return the word itself."""
@@ -55,6 +71,14 @@ class Words:
     def labelled(self, tags: Tags, chosen: Tags) -> Tags:
         """Return the words as they are."""
         return tags
+
+    def is_a(self, label: str, other: str) -> bool:
+        """Tell by the table whether a word means the same as another, or a kind of it."""
+        return official_vocabulary().is_a(label, other)
+
+    def is_part(self, label: str) -> bool:
+        """Tell by the table whether a word means a part."""
+        return official_vocabulary().kind(label) == "part"
 
 
 class Labelling:
@@ -81,6 +105,7 @@ class Labelling:
             head(member): label for label, members in edits.classes.items() for member in members
         }
         self._renames = {head(label): new for label, new in edits.rename.items()}
+        self._called = {new: label for label, new in self._renames.items()}
 
     def thresholds(self) -> dict[str, float]:
         """Return the thresholds of single tags, and of their synonyms."""
@@ -104,20 +129,26 @@ class Labelling:
         ]
         return _best(names, tags.scores.tolist(), kinds)
 
-    def choose(self, tags: Tags) -> Tags:
-        """Keep what to look for."""
-        pairs = zip(tags.names, tags.kinds, strict=True)
-        return tags.take([row for row, (name, kind) in enumerate(pairs) if self.wants(name, kind)])
+    def reason_against(self, name: str, kind: str) -> Reason | None:
+        """Say why not to look for a tag of a kind; None means to look for it."""
+        if self.edits.ask != "classes":
+            if kind not in self.kinds:
+                return Reason.KIND
+            if not self.vocabulary.is_worth_grounding(name, kind):
+                return Reason.POOR
+        if self._is_any(name, self._blocked):
+            return Reason.BLOCKED
+        if self._allowed and not self._is_any(name, self._allowed):
+            return Reason.NOT_ALLOWED
+        return Reason.NO_CLASS if self._classes and self._class_of(name) is None else None
 
-    def wants(self, name: str, kind: str) -> bool:
-        """Tell whether to look for a tag of a kind."""
-        by_itself = kind in self.kinds and self.vocabulary.is_worth_grounding(name, kind)
-        return (
-            (by_itself or self.edits.ask == "classes")
-            and not self._is_any(name, self._blocked)
-            and (not self._allowed or self._is_any(name, self._allowed))
-            and (not self._classes or self._class_of(name) is not None)
-        )
+    def is_a(self, label: str, other: str) -> bool:
+        """Tell whether a label means the same as another, or a kind of it."""
+        return self.vocabulary.is_a(self._name_of(label), self._name_of(other))
+
+    def is_part(self, label: str) -> bool:
+        """Tell whether a label means a part of other things."""
+        return self.vocabulary.kind(self._name_of(label)) == "part"
 
     def label(self, name: str) -> str:
         """Return what to call an object that was found as a tag."""
@@ -155,6 +186,10 @@ class Labelling:
         """Return the kind of a tag; of one that nobody judged, what the edits make it."""
         known = kind != UNJUDGED or not self.vocabulary.knows(name)
         return kind if known else self.vocabulary[self.vocabulary.head(name)].kind
+
+    def _name_of(self, label: str) -> str:
+        """Return what the vocabulary calls a label."""
+        return self._called.get(label, label)
 
     def _is_any(self, name: str, heads: set[str]) -> bool:
         return bool(heads) and not heads.isdisjoint(self.vocabulary.relatives(name))

@@ -141,6 +141,11 @@ class Vocabulary(Mapping[str, Entry]):
         """Tell whether a tag is another, a synonym of it, or a kind of it."""
         return self.head(other) in self.relatives(name)
 
+    def kind(self, name: str) -> str | None:
+        """Return the kind of a tag or label; None if it is not known."""
+        entry = self._entries.get(self.head(name))
+        return None if entry is None else entry.kind
+
     def is_worth_grounding(self, name: str, kind: str) -> bool:
         """Tell whether to look for a tag that a tagger calls of this kind.
 

@@ -192,6 +192,27 @@ def test_thresholds_reach_the_run_s_record(folder: Path) -> None:
     assert (record["tag_threshold"], record["box_threshold"]) == (0.9, 0.8)
 
 
+def test_rules_reach_the_run_s_record(folder: Path) -> None:
+    rules = ["--rule", "crop_check=flag", "--rule", "least_pixels=30", "--rule", "support=0.6"]
+    done = run("photos/scene-5.png", *rules, "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    record = read(Path(report["coco"]))["info"]["run"]["rules"]
+    assert (record["crop_check"], record["least_pixels"], record["support"]) == ("flag", 30, 0.6)
+    objects = report["images"][0]["objects"]
+    assert objects
+    assert all(0 <= item["crop_score"] <= 1 for item in objects)
+
+
+def test_rejected_boxes_are_counted_with_their_reasons(folder: Path) -> None:
+    """A picture has no mask of more than all its pixels, so each object goes."""
+    done = run("photos/scene-5.png", "--rule", "least_pixels=70000")
+    assert done.exit_code == 0
+    assert "objects: 0" in done.stdout
+    assert "boxes rejected: " in done.stdout
+    assert "its mask is empty or too small" in done.stdout
+
+
 def test_polygons_by_choice(folder: Path) -> None:
     for kind, made in (("rle", dict), ("polygon", list)):
         done = run("photos/scene-5.png", "--masks", kind, "-o", kind, "--json")
@@ -206,6 +227,10 @@ def test_polygons_by_choice(folder: Path) -> None:
         ["--tags", " , "],
         ["--box-threshold", "2"],
         ["--masks", "dots"],
+        ["--rule", "support"],
+        ["--rule", "suport=0.5"],
+        ["--rule", "support=much"],
+        ["--rule", "crop_check=perhaps"],
         ["--device", "toaster"],
         ["-o", "photos/scene-5.png"],
     ],

@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from grounded_ram.annotation import Reason
 from grounded_ram.cli.results import HEADINGS, count, line, record
 from tests.hand_annotation import annotate, rectangle
 
@@ -27,7 +29,9 @@ def test_the_record_tells_all_but_the_masks_in_plain_values() -> None:
     np.testing.assert_allclose(
         [item["tag_score"], item["box_score"], item["mask_score"]], [0.9, 0.7, 0.5], atol=1e-6
     )
-    assert done["ungrounded"] == ["red"]
+    assert done["ungrounded"] == {"red": "no box was found"}
+    assert done["not_found"] == ["red"]
+    assert done["rejected"] == []
 
 
 def test_a_line_counts_objects_and_parts_the_other_tags() -> None:
@@ -36,6 +40,11 @@ def test_a_line_counts_objects_and_parts_the_other_tags() -> None:
     cells = line(record(found, "street.jpg", Path("x")))
     assert cells == ("street.jpg", "60 x 40", "car 2, tree", "", "grass")
     assert len(cells) == len(HEADINGS)
+
+
+def test_a_tag_that_nobody_looked_for_is_also_seen_not_missing() -> None:
+    found = replace(annotate(ungrounded=("red",)), ungrounded={"red": Reason.KIND})
+    assert line(record(found, "street.jpg", Path("x")))[2:] == ("none", "red", "")
 
 
 def test_nothing_found_is_said() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +130,43 @@ def test_neighbours_change_no_bit(detector: GroundingDINODetector, pictures: lis
         (alone,) = detector.detect([picture], [of_image], threshold=0.3)
         assert_equal(alone, found)
     assert [len(found) > 0 for found in together] == [True, False, True]
+
+
+def test_each_tag_is_read_once_and_what_was_asked_before_changes_no_bit(
+    detector: GroundingDINODetector, pictures: list[Pixels]
+) -> None:
+    asked = [Tags.of(["dog", "fire hydrant", "train"]), Tags.of(["train", "a bus"])]
+    read: list[int] = []
+    hook = detector.network.bert.register_forward_hook(lambda *_: read.append(1))
+    try:
+        cold = detector.detect(pictures[:2], asked, threshold=0.1)
+        assert len(read) == 6  # [CLS], [SEP] and four tags
+        warm = detector.detect(pictures[:2], asked, threshold=0.1)
+        assert len(read) == 6
+    finally:
+        hook.remove()
+    others = GroundingDINODetector(
+        detector.network, detector._tokenizer, short_side=SIDES[0], long_side=SIDES[1]
+    )
+    others.detect(pictures[2:], [Tags.of([f"dog {n}" for n in range(99)])], threshold=0.1)
+    after = others.detect(pictures[1::-1], asked[::-1], threshold=0.1)[::-1]
+    for one, two, three in zip(cold, warm, after, strict=True):
+        assert len(one) > 0
+        assert_equal(one, two)
+        assert_equal(one, three)
+
+
+@pytest.mark.parametrize("copied", [deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_finds_the_same(
+    copied: Callable[[GroundingDINODetector], GroundingDINODetector],
+    detector: GroundingDINODetector,
+    pictures: list[Pixels],
+) -> None:
+    tags = [Tags.of(["dog", "train"])]
+    (expected,) = detector.detect(pictures[:1], tags, threshold=0.1)
+    (found,) = copied(detector).detect(pictures[:1], tags, threshold=0.1)
+    assert len(found) > 0
+    assert_equal(found, expected)
 
 
 def test_larger_batches_come_close(

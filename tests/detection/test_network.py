@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,21 @@ def test_prompts_beside_it_do_not_change_an_images_answer(
             found = Grounding(together.logits[row : row + 1, :, :tokens], together.boxes[[row]])
             assert_same(found, alone.logits, alone.boxes)
             assert together.logits[row, :, tokens:].isneginf().all()
+
+
+def test_features_of_padding_tokens_do_not_matter(
+    case: Path, network: GroundingDINO, tokenizer: PromptTokenizer, captions: list[str]
+) -> None:
+    asked = prompts(tokenizer, *captions)
+    with torch.inference_mode():
+        image = network.image_features(golden_images(case)[0][None]).take([0, 0])
+        text = network.text_features(asked)
+        expected = network.ground(image, asked).layers[-1]
+        assert (~text.real).any()
+        for value in (0.0, 100.0):
+            tokens = text.tokens.masked_fill(~text.real[..., None], value)
+            found = network.ground_text(image, replace(text, tokens=tokens)).layers[-1]
+            assert_same(found, expected.logits, expected.boxes)
 
 
 def test_every_layer_is_shown_and_the_last_one_is_the_answer(

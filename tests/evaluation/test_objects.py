@@ -54,7 +54,7 @@ def test_half_of_one_class_by_hand() -> None:
     masks[0, 10:50, 10:50] = masks[1, 100:150, 100:150] = True
     xyxy = np.array([[10, 10, 50, 50], [100, 100, 150, 150]], np.float32)
     ones = np.ones(2, np.float32)
-    columns = dict.fromkeys(("tag_score", "box_score", "mask_score"), ones)
+    columns = dict.fromkeys(("tag_score", "box_score", "mask_score", "label_score"), ones)
     there = sv.Detections(
         xyxy,
         mask=sv.CompactMask.from_dense(masks, xyxy, (256, 256)),

@@ -1,8 +1,18 @@
 import numpy as np
 import pytest
 
-from grounded_ram.scenes.catalog import ACTIONS, ATTRIBUTES, CATEGORIES, COLORS, VOCABULARY
+from grounded_ram.scenes.catalog import (
+    ACTIONS,
+    ATTRIBUTES,
+    CATEGORIES,
+    COLORS,
+    FURTHER,
+    PLAIN,
+    VOCABULARY,
+    further_names,
+)
 from grounded_ram.scenes.scene import Scene, make_scene
+from grounded_ram.vocabulary.table import official_vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +26,16 @@ def test_the_vocabulary_is_as_rich_as_promised() -> None:
     assert kinds.count("scene") >= 8
     assert kinds.count("attribute") >= 8
     assert kinds.count("action") >= 4
+
+
+def test_further_words_are_what_the_vocabulary_knows_them_to_be() -> None:
+    """Else one thing would keep two labels: they are merged by that table."""
+    table = official_vocabulary()
+    assert not set(FURTHER) & set(PLAIN)
+    for word, categories in FURTHER.items():
+        for category in CATEGORIES:
+            assert table.is_a(category, word) == (category in categories), (category, word)
+            assert (word in further_names(category)) == (category in categories)
 
 
 def test_a_seed_gives_the_same_scene_and_another_seed_another() -> None:
@@ -107,6 +127,7 @@ def test_tags_are_those_of_the_objects_and_places(scenes: list[Scene]) -> None:
         expected = set(scene.places)
         for thing in scene.objects:
             expected |= {thing.name, *thing.attributes} | ({thing.action} - {None})
+            expected |= {word for word, names in FURTHER.items() if thing.name in names}
         assert set(scene.tags.names) == expected
         assert all(VOCABULARY[n] == k for n, k in zip(*_names_and_kinds(scene), strict=True))
 

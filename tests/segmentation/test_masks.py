@@ -4,7 +4,7 @@ import supervision as sv
 import torch
 
 from grounded_ram.segmentation import masks as masks_module
-from grounded_ram.segmentation.masks import chunks, compact, no_masks, pack, with_masks
+from grounded_ram.segmentation.masks import chunks, compact, no_masks, pack, stability, with_masks
 from tests.segmentation.small_networks import detections
 
 
@@ -46,11 +46,22 @@ def test_no_masks_pack_as_no_masks() -> None:
 
 def test_columns_are_added_and_the_given_rows_stay() -> None:
     given = detections([[0, 0, 4, 4]])
-    found = with_masks(given, compact(np.ones((1, 6, 8), bool)), np.array([0.5], np.float32))
+    scores, stable = np.array([0.5], np.float32), np.array([0.75], np.float32)
+    found = with_masks(given, compact(np.ones((1, 6, 8), bool)), scores, stable)
     assert found.mask.area.tolist() == [48]
-    assert set(found.data) == {"class_name", "mask_score"}
+    assert found.data["mask_score"] is scores
+    assert found.data["mask_stability"] is stable
     assert given.mask is None
     assert set(given.data) == {"class_name"}
+
+
+def test_stability_is_the_overlap_of_a_strict_and_a_loose_mask() -> None:
+    logits = torch.full((3, 1, 4, 5), -9.0)
+    logits[0, 0, :2] = 9.0  # the same at every threshold
+    logits[1, 0, :2] = torch.tensor([9.0, 9.0, 0.5, 0.5, -0.5])  # 4 pixels surely, 10 perhaps
+    np.testing.assert_allclose(stability(logits), [1, 0.4, 0], rtol=1e-6)
+    assert stability(logits[:0]).shape == (0,)
+    assert stability(logits).dtype == np.float32
 
 
 def test_chunks_hold_every_row_once() -> None:

@@ -260,7 +260,7 @@ def test_masks_that_are_there_stay_and_others_are_cut(sam3: SAM3) -> None:
 
 def test_a_mask_without_a_score_is_cut_anew(sam3: SAM3) -> None:
     given = detections(BOXES)
-    full = with_masks(given, compact(np.ones((2, 47, 90), bool)), np.zeros(2, np.float32))
+    full = with_masks(given, compact(np.ones((2, 47, 90), bool)), *np.zeros((2, 2), np.float32))
     [found] = sam3.segment([IMAGE], [replace(full, data=given.data)])
     assert_same(found, sam3.tracker.segment([IMAGE], [given])[0])
 

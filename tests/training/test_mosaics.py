@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from grounded_ram.scenes.catalog import CATEGORIES, VOCABULARY
+from grounded_ram.scenes.catalog import CATEGORIES, PLAIN
 from grounded_ram.training.mosaics import draw_mosaics
 from grounded_ram.training.pool import Pool
 
@@ -18,9 +18,9 @@ def test_boxes_owners_looks_and_tags_agree(pool: Pool) -> None:
             tight = torch.tensor([low_x, int(rows.min()), high_x, int(rows.max()) + 1]) / 96
             torch.testing.assert_close(batch.boxes[row, slot], tight.float())
         names = {CATEGORIES[int(batch.looks[row, slot, 0])] for slot in used}
-        told = {n for n, t in zip(VOCABULARY, batch.tags[row].tolist(), strict=True) if t}
-        assert names == {name for name in told if VOCABULARY[name] == "object"}
-        assert not {name for name in told if VOCABULARY[name] == "scene"}
+        told = {n for n, t in zip(PLAIN, batch.tags[row].tolist(), strict=True) if t}
+        assert names == {name for name in told if PLAIN[name] == "object"}
+        assert not {name for name in told if PLAIN[name] == "scene"}
 
 
 def test_every_tile_shows_an_object(pool: Pool) -> None:

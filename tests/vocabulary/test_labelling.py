@@ -7,7 +7,7 @@ import pytest
 from grounded_ram.annotation import Tags
 from grounded_ram.errors import InputError, UnknownNameError
 from grounded_ram.vocabulary.edits import Edits
-from grounded_ram.vocabulary.labelling import Labelling
+from grounded_ram.vocabulary.labelling import Labelling, choose
 
 KINDS = ("object", "stuff", "part", "unjudged")
 
@@ -22,7 +22,7 @@ def seen(scores: Mapping[str, float], **kinds: str) -> Tags:
 
 
 def chosen(tags: Tags, edits: Edits | None = None) -> tuple[str, ...]:
-    return Labelling(KINDS, edits).choose(tags).names
+    return choose(tags, Labelling(KINDS, edits)).names
 
 
 def test_synonyms_become_one_tag_with_the_better_score() -> None:
@@ -73,10 +73,10 @@ def test_classes_collect_kinds_of_things_and_the_rest_is_dropped() -> None:
         {"sedan": 0.9, "bus": 0.8, "truck": 0.7, "tree": 0.6, "woman": 0.5, "blue": 0.4},
         blue="attribute",
     )
-    assert labelling.choose(tags).names == ("sedan", "bus", "truck", "woman")
+    assert choose(tags, labelling).names == ("sedan", "bus", "truck", "woman")
     labels = [labelling.label(name) for name in ("sedan", "bus", "woman")]
     assert labels == ["car", "vehicle", "person"]  # the nearest class wins
-    found = labelling.labelled(tags, labelling.choose(tags))
+    found = labelling.labelled(tags, choose(tags, labelling))
     assert found.names == ("car", "vehicle", "tree", "person", "blue")
     np.testing.assert_array_equal(found.scores, np.float32([0.9, 0.8, 0.6, 0.5, 0.4]))
 
@@ -85,8 +85,8 @@ def test_a_label_takes_the_score_of_what_was_looked_for() -> None:
     """A tag that happens to be called like a label is another thing."""
     labelling = Labelling(KINDS, Edits(classes={"kitchen": ("sink",), "animal": ("dog",)}))
     tags = seen({"kitchen": 0.95, "animal": 0.9, "sink": 0.6, "dog": 0.3}, kitchen="scene")
-    assert labelling.choose(tags).names == ("sink", "dog")
-    found = labelling.labelled(tags, labelling.choose(tags))
+    assert choose(tags, labelling).names == ("sink", "dog")
+    found = labelling.labelled(tags, choose(tags, labelling))
     assert (found.names, found.kinds) == (("kitchen", "animal"), ("object", "object"))
     np.testing.assert_array_equal(found.scores, np.float32([0.6, 0.3]))
 
@@ -105,7 +105,7 @@ def test_the_user_s_own_words_are_judged_by_the_user_s_own_edits() -> None:
     merged = labelling.merge_synonyms(tags)
     assert merged.names == ("car", "gnome", "whatsit")
     assert merged.kinds == ("object", "object", "unjudged")
-    assert labelling.choose(merged).names == ("car", "gnome", "whatsit")
+    assert choose(merged, labelling).names == ("car", "gnome", "whatsit")
 
 
 def test_a_threshold_holds_for_synonyms() -> None:
@@ -129,7 +129,7 @@ def test_all_of_the_classes_are_asked_for_as_the_vocabulary_calls_them() -> None
     labelling = Labelling(KINDS, edits)
     tags = labelling.all_of_classes()
     assert tags.names == ("maple leaf", "leaf", "garden gnome")
-    assert labelling.choose(labelling.merge_synonyms(tags)).names == tags.names
+    assert choose(labelling.merge_synonyms(tags), labelling).names == tags.names
     assert [labelling.label(name) for name in tags.names] == ["leaf", "leaf", "gnome"]
 
 

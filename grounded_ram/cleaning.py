@@ -1,0 +1,75 @@
+"""Sound masks: no specks, no pinholes, a box that fits, nothing that is too small or unsure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import supervision as sv
+from numpy.typing import NDArray
+from segment_anything.utils.amg import remove_small_regions
+
+from grounded_ram.annotation import Reason, Rejected
+from grounded_ram.merging import rejection
+from grounded_ram.rules import Rules
+
+
+def clean(detections: sv.Detections, rules: Rules) -> tuple[sv.Detections, list[Rejected]]:
+    """Mend the masks of one image, fit the boxes to them, and drop what is too small or unsure.
+
+    Args:
+        detections: N rows with masks as ``sv.CompactMask``, ``mask_score`` and ``mask_stability``.
+        rules: ``hole``, ``island``, ``least_pixels``, ``least_mask_score``, ``least_stability``.
+
+    Returns:
+        The rows that stay, each box tight around its mask; and the others.
+    """
+    masks = cast("sv.CompactMask", detections.mask)
+    size_hw = masks.image_shape
+    mended = [mend(np.asarray(masks.crop(row), bool), rules) for row in range(len(masks))]
+    reasons = [_reason_against(detections, row, mended[row], rules) for row in range(len(mended))]
+    gone = [
+        rejection(detections, row, reason)
+        for row, reason in enumerate(reasons)
+        if reason is not None
+    ]
+    rows = [row for row, reason in enumerate(reasons) if reason is None]
+    none = sv.CompactMask.from_dense(np.zeros((0, *size_hw), bool), np.zeros((0, 4)), size_hw)
+    packed = [_place(mended[row], masks.offsets[row], size_hw) for row in rows]
+    mask = sv.CompactMask.merge([none, *packed])
+    tight = mask.bbox_xyxy.astype(np.float32).reshape(-1, 4) + np.array([0, 0, 1, 1], np.float32)
+    return replace(detections.select(rows), xyxy=tight, mask=mask), gone
+
+
+def mend(mask: NDArray[np.bool_], rules: Rules) -> NDArray[np.bool_]:
+    """Fill the small holes of an (h, w) mask, then remove its small islands; the largest stays."""
+    area = np.count_nonzero(mask)
+    if area == 0:
+        return mask
+    # A rim, so that what is open to the outside is no hole.
+    padded = np.pad(mask, 1)
+    padded, _ = remove_small_regions(padded, rules.hole * area, "holes")
+    padded, _ = remove_small_regions(padded, rules.island * area, "islands")
+    return np.asarray(padded[1:-1, 1:-1], bool)
+
+
+def _reason_against(
+    detections: sv.Detections, row: int, mask: NDArray[np.bool_], rules: Rules
+) -> Reason | None:
+    if np.count_nonzero(mask) < rules.least_pixels:
+        return Reason.SMALL
+    if detections.data["mask_score"][row] < rules.least_mask_score:
+        return Reason.UNSURE
+    if detections.data["mask_stability"][row] < rules.least_stability:  # never of NaN
+        return Reason.UNSTABLE
+    return None
+
+
+def _place(
+    mask: NDArray[np.bool_], offset_xy: NDArray[np.int_], size_hw: tuple[int, int]
+) -> sv.CompactMask:
+    """Pack an (h, w) mask, within its tight box, at its place in an image."""
+    box = sv.mask_to_xyxy(mask[None])
+    packed = sv.CompactMask.from_dense(mask[None], box, mask.shape)
+    return packed.with_offset(int(offset_xy[0]), int(offset_xy[1]), size_hw)

@@ -1,0 +1,39 @@
+"""What is known of an object beside its shape, and of a box that became none, as plain values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from grounded_ram.annotation import OPTIONAL_SCORES, SCORE_COLUMNS, Annotation, Rejected
+
+_DIGITS = 6
+
+
+def scores(annotation: Annotation, row: int) -> dict[str, Any]:
+    """Return the scores of an object, as far as they are known, and its other names if it has any.
+
+    Returns:
+        The columns of ``Annotation.detections.data`` by their names.
+    """
+    data = annotation.detections.data
+    known = {
+        key: float(data[key][row]) for key in (*SCORE_COLUMNS, *OPTIONAL_SCORES) if key in data
+    }
+    told: dict[str, Any] = {
+        key: round(value, _DIGITS) for key, value in known.items() if not math.isnan(value)
+    }
+    if others := data["alternatives"][row] if "alternatives" in data else ():
+        told["alternatives"] = {name: round(score, _DIGITS) for name, score in others}
+    return told
+
+
+def rejected(box: Rejected) -> dict[str, Any]:
+    """Return a box that became no label, and why."""
+    return {
+        "name": box.name,
+        "box_score": round(box.box_score, _DIGITS),
+        "box_xyxy": [round(side, 2) for side in box.box_xyxy],
+        "reason": str(box.reason),
+        **({"instead": box.instead} if box.instead else {}),
+    }
