@@ -25,7 +25,7 @@ class Preset:
     """One working choice of backends and thresholds.
 
     Raises:
-        InputError: a threshold lies outside [0, 1].
+        InputError: a threshold lies outside [0, 1], or the rules are none.
     """
 
     name: str
@@ -61,6 +61,8 @@ class Preset:
     """What a user must know before trusting a result; said once a run."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.rules, Rules):
+            raise InputError(f"rules: expected Rules(...), got {type(self.rules).__name__}")
         for field in ("tag_threshold", "box_threshold", "nms_iou"):
             value = getattr(self, field)
             if value is not None and not 0 <= value <= 1:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import PIL.Image
 import pytest
 import supervision as sv
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from grounded_ram.annotation import Annotation, Reason, Tags
 from grounded_ram.downloads import ASSETS
@@ -21,7 +24,7 @@ from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.presets import PRESETS
 from grounded_ram.registry import BUILTIN
 from grounded_ram.rules import CropCheck, Rules
-from grounded_ram.scenes.catalog import FURTHER
+from grounded_ram.scenes.catalog import FURTHER, VOCABULARY
 from grounded_ram.scenes.scene import Scene, make_scene
 from grounded_ram.vocabulary.edits import Edits
 from grounded_ram.weights import CHECKPOINTS, Checkpoint, WeightFile, load_state_dict
@@ -574,6 +577,27 @@ def test_tiny_does_not_care_for_the_order_of_tags(tiny: GroundedRAM) -> None:
     assert objects(one) == objects(other)
     assert one.not_found == other.not_found[::-1]
     assert one.rejected == other.rejected
+
+
+ANY_NAME = st.sampled_from(sorted(VOCABULARY)) | st.text(st.characters(codec="utf-8"), max_size=9)
+
+
+@settings(max_examples=12)
+@given(
+    st.lists(ANY_NAME.filter(lambda name: any(map(str.isalnum, name))), unique=True),
+    st.randoms(use_true_random=False),
+)
+def test_tiny_finds_the_same_whatever_else_is_asked_how_and_beside_whom(
+    tiny: GroundedRAM, names: list[str], chance: Random
+) -> None:
+    """Permuted tags and neighbours in the batch change no bit, and labels are tags asked for."""
+    shuffled = chance.sample(names, len(names))
+    alone = tiny.annotate(SCENES[0], tags=names, color="rgb")
+    beside = tiny.annotate_batch([PHOTOS[1], SCENES[0]], tags=shuffled, color="rgb")[1]
+    assert objects(alone) == objects(beside)
+    assert set(alone.detections.data["class_name"]) <= set(names)
+    assert {one.name for one in alone.rejected} <= set(names)
+    assert dict(alone.ungrounded) == dict(beside.ungrounded)
 
 
 def test_tiny_gives_in_threads_what_it_gives_alone() -> None:

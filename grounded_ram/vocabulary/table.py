@@ -71,9 +71,10 @@ class Vocabulary(Mapping[str, Entry]):
         self._heads = {name: entry.same_as or name for name, entry in self._entries.items()}
         for head in self._groups:
             self._heads.setdefault(self._entries[head].singular, head)
-        for name in self._entries:
-            if name in self.ancestors(name):
-                raise InputError(f"vocabulary: {name!r} is its own ancestor")
+        self._ancestors = {head: self._above(head) for head in self._groups}
+        for head, above in self._ancestors.items():
+            if head in above:
+                raise InputError(f"vocabulary: {head!r} is its own ancestor")
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]
@@ -125,6 +126,10 @@ class Vocabulary(Mapping[str, Entry]):
 
     def ancestors(self, name: str) -> tuple[str, ...]:
         """Return its parents, their parents and so on, the nearest first, each once."""
+        return self._ancestors.get(self.head(name), ())
+
+    def _above(self, name: str) -> tuple[str, ...]:
+        """Collect the ancestors of a tag."""
         found: dict[str, None] = {}
         level = self.parents(name)
         while level:
