@@ -181,7 +181,7 @@ class _Fates:
         for row in self._staying():
             members = [other for other in self._staying() if self._lies_in(other, row)]
             shares = self._over.inside[row, members]
-            if len(members) > 1 and shares.sum() > self._rules.group > shares.max():
+            if shares.sum() > self._rules.group > shares.max(initial=0):
                 self._drop(row, Reason.GROUP, members[0])
 
     def drop_pieces(self) -> None:
@@ -193,7 +193,6 @@ class _Fates:
                 if other != row
                 and self._names.is_a[other, row]
                 and self._over.inside[row, other] > self._rules.contained
-                and self._over.inside[other, row] <= self._over.inside[row, other]
             ]
             if wholes:
                 self._drop(row, Reason.PIECE, wholes[0])

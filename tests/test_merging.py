@@ -254,6 +254,13 @@ def test_a_piece_of_an_object_of_the_same_name_goes() -> None:
     assert fates([("car", 0.9, WHOLE), ("car", 0.8, half_out)], contained=0.4)[1] == Reason.PIECE
 
 
+def test_of_two_masks_in_one_another_the_better_stays() -> None:
+    given_masks = masked([("car", 0.8, WHOLE), ("car", 0.9, WHOLE)])
+    stay, (gone,) = merge(given_masks, iou=1, kinship=Family())
+    assert stay.data["row"].tolist() == [1]
+    assert gone.reason is Reason.PIECE
+
+
 def test_a_group_of_objects_goes() -> None:
     left, right = rectangle(SIZE, 0, 0, 60, 25), rectangle(SIZE, 0, 35, 60, 60)
     singles = [("car", 0.8, left), ("car", 0.7, right)]
