@@ -73,6 +73,12 @@ def test_boxes_are_tight_around_their_masks_wherever_these_are() -> None:
     assert found.mask.image_shape == SIZE
 
 
+def test_an_object_of_just_enough_pixels_stays() -> None:
+    given = objects([rectangle(SIZE, 0, 0, 4, 4)])
+    assert len(clean(given, Rules(least_pixels=16))[0]) == 1
+    assert len(clean(given, Rules(least_pixels=17))[0]) == 0
+
+
 @pytest.mark.parametrize(
     ("rules", "reasons"),
     [

@@ -262,6 +262,36 @@ def test_a_box_takes_the_most_specific_of_its_names() -> None:
     assert item["alternatives"] == {"vehicle": 0.8, "tree": 0.3}
 
 
+def test_other_names_are_called_as_labels_are_called() -> None:
+    class Wavers(Fixed):
+        def detect(
+            self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
+        ) -> list[sv.Detections]:
+            found = super().detect(images, tags, threshold=threshold)
+            for one in found:
+                one.data["alternatives"] = [(("tree", 0.5), ("dog", 0.4))]
+            return found
+
+    wavers = Wavers(("car", 0.8, (0, 0, 40, 30)))
+    options = {
+        "detector": wavers,
+        "segmenter": wavers,
+        "vocabulary": Edits(rename={"dog": "hound"}),
+    }
+    found = true_model(**options)[0].annotate(PAIR.image, tags=Tags.of(["car", "dog", "tree"]))
+    assert [name for name, _ in found.detections.data["alternatives"][0]] == ["tree", "hound"]
+    assert found.ungrounded["hound"] is Reason.SAME_OBJECT
+
+
+def test_a_score_of_nothing_at_all_makes_a_label_score_of_nearly_nothing() -> None:
+    first, second = (thing.name for thing in PAIR.objects)
+    tagger = Doubts({first: 0.0, second: 1.0}, PAIR)
+    model, _ = true_model(tagger=tagger, rules=Rules(crop_check="flag"))
+    found = model.annotate(PAIR.image, color="rgb").detections
+    scores = dict(zip(found.data["class_name"].tolist(), found.data["label_score"], strict=True))
+    assert 0 < scores[first] < 0.01 < scores[second]
+
+
 def test_masks_of_one_object_under_two_names_are_one_label() -> None:
     """The boxes overlap too little to say so before they are cut."""
 
@@ -660,6 +690,11 @@ def test_weights_can_be_fetched_beforehand(monkeypatch: pytest.MonkeyPatch, tmp_
     with pytest.raises(WeightsError, match=r"'sam:vit-h' are not all here") as caught:
         model.fetch_weights(tagger=False)
     assert "ram_swin" not in str(caught.value)
+    edits = Edits(classes={"vehicle": ("car",)}, ask="classes")
+    asks = {"tagger": "ram:swin-l", "vocabulary": edits, "device": "cpu"}
+    GroundedRAM("tiny", **asks).fetch_weights()
+    with pytest.raises(WeightsError, match="ram_swin"):
+        GroundedRAM("tiny", **asks, rules=Rules(crop_check="flag")).fetch_weights()
 
 
 def test_weights_of_the_user_s_own_are_used(

@@ -152,6 +152,22 @@ def test_all_scores_are_kept() -> None:
     assert item["score"] == item["box_score"] == 0.7
     assert item["tag_score"] == 0.9
     assert item["mask_score"] == 0.5
+    assert item["label_score"] == 0.8
+    assert not {"crop_score", "mask_stability", "alternatives"} & set(item)
+
+
+def test_what_is_known_of_some_objects_is_told_of_those() -> None:
+    annotation = annotate([("car", SHAPES["block"]), ("car", SHAPES["ring"])])
+    found = annotation.detections
+    others = np.empty(2, object)
+    others[:] = [(("truck", 0.25),), ()]
+    told = {"crop_score": np.array([np.nan, 0.75], np.float32), "alternatives": others}
+    found = replace(found, data={**found.data, **told})
+    first, second = replace(annotation, detections=found).to_coco()["annotations"]
+    assert "crop_score" not in first
+    assert second["crop_score"] == 0.75
+    assert first["alternatives"] == {"truck": 0.25}
+    assert "alternatives" not in second
 
 
 def test_every_value_is_plain_python() -> None:

@@ -60,6 +60,9 @@ def test_boxes_matter_and_scores_are_shares(segmenter: BoxSegmenter[Any, Any]) -
     assert isinstance(found.mask, sv.CompactMask)
     assert found.mask.shape == (5, 70, 90)
     scores = found.data["mask_score"]
+    [embedded] = segmenter.embed([IMAGE])
+    logits, _ = segmenter.decode(embedded, np.array(BOXES, np.float32))
+    np.testing.assert_array_equal(found.data["mask_stability"], masks_module.stability(logits))
     assert scores.dtype == np.float32
     assert ((scores > 0) & (scores < 1)).all()
     assert len(set(scores.tolist())) == len({mask.tobytes() for mask in pixels(found)}) == 5

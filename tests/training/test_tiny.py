@@ -8,6 +8,7 @@ import torch
 
 from grounded_ram.annotation import Tags
 from grounded_ram.detection.grounding_dino import load_grounding_dino
+from grounded_ram.detection.text import PromptTokenizer
 from grounded_ram.ram.model import RAM
 from grounded_ram.scenes.catalog import FURTHER, PLAIN, VOCABULARY
 from grounded_ram.scenes.scene import make_scene
@@ -51,6 +52,16 @@ def test_the_files_load_and_run(trained: Path) -> None:
     assert len(found)
     (cut,) = segmenter.segment([image], [found])
     assert len(cut) == len(found)
+
+
+def test_a_further_word_starts_between_its_things_in_the_detector(trained: Path) -> None:
+    weights = load_state_dict(trained / "grounding_dino.safetensors")
+    table = weights["bert.embeddings.word_embeddings.weight"].float()
+    tokenizer = PromptTokenizer(trained / "vocab.txt")
+    for word, things in FURTHER.items():
+        (own,) = tokenizer.encode(word)
+        between = table[[token for name in things for token in tokenizer.encode(name)]].mean(0)
+        torch.testing.assert_close(table[own], between, rtol=0, atol=0.02)  # one step later
 
 
 def test_a_further_word_is_as_sure_as_the_surest_of_its_things(trained: Path) -> None:

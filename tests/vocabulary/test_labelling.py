@@ -4,10 +4,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grounded_ram.annotation import Tags
+from grounded_ram.annotation import Reason, Tags
 from grounded_ram.errors import InputError, UnknownNameError
 from grounded_ram.vocabulary.edits import Edits
-from grounded_ram.vocabulary.labelling import Labelling, choose
+from grounded_ram.vocabulary.labelling import Labelling, Words, choose
 
 KINDS = ("object", "stuff", "part", "unjudged")
 
@@ -79,6 +79,41 @@ def test_classes_collect_kinds_of_things_and_the_rest_is_dropped() -> None:
     found = labelling.labelled(tags, choose(tags, labelling))
     assert found.names == ("car", "vehicle", "tree", "person", "blue")
     np.testing.assert_array_equal(found.scores, np.float32([0.9, 0.8, 0.6, 0.5, 0.4]))
+
+
+@pytest.mark.parametrize(
+    ("edits", "reasons"),
+    [
+        ({}, {"kitchen": Reason.KIND, "equipment": Reason.POOR, "car": None, "whatsit": None}),
+        ({"ground": ("part",)}, {"car": Reason.KIND, "wheel": None}),
+        ({"block": ("vehicle",)}, {"car": Reason.BLOCKED, "tree": None}),
+        ({"allow": ("vehicle",)}, {"car": None, "tree": Reason.NOT_ALLOWED}),
+        ({"classes": {"vehicle": ("car",)}}, {"car": None, "tree": Reason.NO_CLASS}),
+    ],
+)
+def test_it_is_told_why_a_tag_is_not_looked_for(
+    edits: dict[str, Any], reasons: dict[str, Reason | None]
+) -> None:
+    kinds = {"kitchen": "scene", "wheel": "part"}
+    labelling = Labelling(KINDS, Edits(**edits))
+    found = {name: labelling.reason_against(name, kinds.get(name, "object")) for name in reasons}
+    assert found == reasons
+    assert all(Words().reason_against(name, "scene") is None for name in reasons)
+
+
+def test_labels_are_kin_under_whatever_name() -> None:
+    renamed = Labelling(KINDS, Edits(rename={"dog": "hound", "wheel": "Rad"}))
+    assert renamed.is_a("hound", "animal")
+    assert renamed.is_a("puppy", "hound")
+    assert not renamed.is_a("animal", "hound")
+    assert renamed.is_part("Rad")
+    assert not renamed.is_part("hound")
+    assert Words().is_a("automobile", "car")
+    assert Words().is_a("car", "automobile")
+    assert Words().is_a("car", "vehicle")
+    assert not Words().is_a("my own word", "car")
+    assert Words().is_part("wheel")
+    assert not Words().is_part("my own word")
 
 
 def test_a_label_takes_the_score_of_what_was_looked_for() -> None:
