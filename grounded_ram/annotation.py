@@ -44,7 +44,8 @@ class Tags:
         kinds: N kinds, such as "object", "scene", "attribute" or "action".
 
     Raises:
-        InputError: the three do not have the same length, or a name comes twice.
+        InputError: the three do not have the same length, or a name comes twice or holds a NUL
+            character, which arrays of names would drop.
     """
 
     names: tuple[str, ...]
@@ -58,6 +59,8 @@ class Tags:
                 f"expected {n} scores and kinds for {n} names, "
                 f"got scores of shape {self.scores.shape} and {len(self.kinds)} kinds"
             )
+        if broken := [name for name in self.names if "\0" in name]:
+            raise InputError(f"expected names without NUL characters, got {broken[0]!r}")
         if len(set(self.names)) != n:
             twice = sorted({name for name in self.names if self.names.count(name) > 1})
             raise InputError(f"each tag may come once, got twice: {', '.join(twice)}")
@@ -108,16 +111,6 @@ class Reason(str, Enum):
 
     def __str__(self) -> str:
         return self.value
-
-
-NOT_LOOKED_FOR = (
-    Reason.KIND,
-    Reason.POOR,
-    Reason.BLOCKED,
-    Reason.NOT_ALLOWED,
-    Reason.NO_CLASS,
-)
-"""The reasons of tags for which no detector was asked."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +203,9 @@ class Annotation:
             raise InputError(
                 f"pixels: expected uint8 {expected}, got {self.pixels.dtype} {self.pixels.shape}"
             )
+        if not isinstance(self.ungrounded, Mapping):
+            kind = type(self.ungrounded).__name__
+            raise InputError(f"ungrounded: expected a Reason by tag, as in a dict, got {kind}")
         unknown = sorted(set(self.ungrounded) - set(self.tags.names))
         if unknown:
             raise InputError(f"ungrounded: not among the tags: {', '.join(unknown)}")
@@ -230,9 +226,9 @@ class Annotation:
 
     @property
     def not_found(self) -> tuple[str, ...]:
-        """Return the tags that were looked for in vain, in the order of ``tags``."""
+        """Return the tags that were looked for and no box was found, in the order of ``tags``."""
         reasons = self.ungrounded.items()
-        return tuple(name for name, reason in reasons if reason not in NOT_LOOKED_FOR)
+        return tuple(name for name, reason in reasons if reason is Reason.NO_BOX)
 
     @property
     def masks(self) -> sv.CompactMask:

@@ -262,13 +262,17 @@ def _check_boxes(found: sv.Detections, image: Image, tags: Tags, who: str) -> sv
 
 def _check_alternatives(given: Any, n: int, tags: Tags, who: str) -> NDArray[np.object_]:
     """Return the other tags of N boxes, if they are tags that were asked for."""
-    named = {name for others in given for name, _ in others}
-    if len(given) != n or not named <= set(tags.names):
+    try:
+        told = [tuple((str(name), float(score)) for name, score in others) for others in given]
+    except (TypeError, ValueError):
+        told = []
+    pairs = [pair for others in told for pair in others]
+    if len(told) != n or any(name not in tags.names or not 0 <= s <= 1 for name, s in pairs):
         raise InputError(
-            f"{who}: alternatives: expected {n} tuples of (tag, score), of tags asked for; "
-            f"got {len(given)}, of {sorted(named)}"
+            f"{who}: alternatives: expected {n} tuples of (tag, score), of tags asked for and "
+            f"scores in [0, 1]; got {given}"
         )
-    return objects([tuple(others) for others in given])
+    return objects(told)
 
 
 def _check_masks(

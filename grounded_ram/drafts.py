@@ -23,11 +23,10 @@ from grounded_ram.annotation import (
     objects,
 )
 from grounded_ram.cleaning import clean
-from grounded_ram.crops import crop_scores
+from grounded_ram.crops import Look, crop_scores
 from grounded_ram.images import LoadedImage
 from grounded_ram.merging import merge, most_specific, rejection
 from grounded_ram.rules import Rules
-from grounded_ram.stages import Tagger
 from grounded_ram.vocabulary.labelling import Labels, choose
 
 
@@ -72,18 +71,17 @@ class Draft:
             self.labels,
             support=self.rules.support,
         )
-        rows = [self.tags.names.index(name) for name, _, _ in named]
-        scores = np.array([score for _, score, _ in named], np.float32)
+        places = {name: row for row, name in enumerate(self.tags.names)}
+        rows = [places[name] for name, _ in named]
         self.found = replace(
             boxes,
-            confidence=scores,
             class_id=np.array(rows, np.int64),
             data={
                 **boxes.data,
-                "class_name": np.array([name for name, _, _ in named], str),
+                "class_name": np.array([name for name, _ in named], str),
                 "tag_score": self.tags.scores[rows].astype(np.float32),
-                "box_score": scores.copy(),
-                "alternatives": objects([others for _, _, others in named]),
+                "box_score": np.array(boxes.confidence),
+                "alternatives": objects([others for _, others in named]),
             },
         )
         self._merge()
@@ -94,22 +92,22 @@ class Draft:
         self.rejected += gone
         self._merge()
 
-    def judge(self, tagger: Tagger | None) -> None:
+    def judge(self, look: Look | None) -> None:
         """Combine all scores, and drop labels that do not hold.
 
         Args:
-            tagger: looks at each object alone; None means that nobody does.
+            look: a second look at each object alone; None means that there is none.
         """
         crops = np.full(len(self.found), np.nan, np.float32)
-        if tagger is not None:
+        if look is not None:
             margin = self.rules.crop_margin
             pixels = self.image.pixels
-            crops = crop_scores(tagger, pixels, self.found, self.labels, margin=margin)
+            crops = crop_scores(look, pixels, self.found, self.labels, margin=margin)
         scores = label_scores(self.found, crops)
         told = {"crop_score": crops, "label_score": scores}
         self.found = replace(self.found, data={**self.found.data, **told})
         denied = (crops < self.rules.least_crop_score) & (self.rules.crop_check == "drop")
-        low = (scores < self.rules.least_score) & ~denied
+        low = scores < self.rules.least_score
         self.rejected += [
             rejection(self.found, row, Reason.CONTRADICTED if denied[row] else Reason.LOW_SCORE)
             for row in np.flatnonzero(denied | low).tolist()
@@ -146,7 +144,7 @@ class Draft:
                 continue
             if name not in looked_for:
                 reasons[name] = self.labels.reason_against(name, kind) or Reason.NO_BOX
-            elif name in also:
+            elif name in also or any(self.labels.is_a(other, name) for other in carried):
                 reasons[name] = Reason.SAME_OBJECT
             else:
                 reasons[name] = Reason.NO_BOX_LEFT if name in boxed else Reason.NO_BOX

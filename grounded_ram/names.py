@@ -33,9 +33,10 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError
         known: the names that would have worked.
     """
     choices = sorted(known)
-    listed = ", ".join(choices[:_LISTED]) or "none"
-    if len(choices) > _LISTED:
-        listed += f" and {len(choices) - _LISTED} more"
     near = get_close_matches(name.casefold(), choices, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-    return UnknownNameError(f"unknown {what} {name!r}{hint} Known: {listed}")
+    if len(choices) <= _LISTED:
+        hint += f" Known: {', '.join(choices) or 'none'}"
+    elif not near:
+        hint += f" Known: {', '.join(choices[:_LISTED])} and {len(choices) - _LISTED} more"
+    return UnknownNameError(f"unknown {what} {name!r}{hint}")

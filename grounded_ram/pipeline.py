@@ -199,10 +199,8 @@ class GroundedRAM:
         """Find out what is in a picture, where, and on which pixels.
 
         A tag is looked for if the preset grounds its kind and the vocabulary finds it worth a box;
-        synonyms are looked for under one name. ``ungrounded`` names the labels that were looked for
-        and that no object carries in the end. An object whose mask came out empty stays:
-        a box was found, ``mask_score`` says how sure the segmenter was, and exports of shapes leave
-        it out.
+        synonyms are looked for under one name. ``ungrounded`` says of each tag that no object
+        carries in the end why, ``rejected`` of each box.
 
         Args:
             image: a path, a URL, bytes, a binary file, a PIL image, a numpy array or a tensor.
@@ -280,11 +278,11 @@ class GroundedRAM:
         for draft, found in zip(drafts, boxes, strict=True):
             draft.take_boxes(found)
         objects = self._segment(pixels, [draft.found for draft in drafts])
-        judge = None if self.preset.rules.crop_check == "off" else self.tagger
+        look = None if self.preset.rules.crop_check == "off" else self._look
         for draft, found in zip(drafts, objects, strict=True):
             draft.take_masks(found)
-            draft.judge(judge)
-        run = self._record(asked_tagger=given is None)
+            draft.judge(look)
+        run = self._record(asked_tagger=given is None or look is not None)
         return [draft.finish(run) for draft in drafts]
 
     def _thresholds(self) -> dict[str, Any]:
@@ -301,6 +299,10 @@ class GroundedRAM:
             tagger, threshold = tagger.with_thresholds(limits, threshold), None
         found = tagger.tag(images, threshold=threshold)
         return check_tags(found, images, self._tagger)
+
+    def _look(self, crops: list[Image]) -> list[Tags]:
+        """Tag parts of pictures, whatever the scores."""
+        return check_tags(self.tagger.tag(crops, threshold=0.0), crops, self._tagger)
 
     def _detect(self, images: list[Image], tags: list[Tags]) -> list[sv.Detections]:
         """Find boxes; an image without tags is not looked at."""

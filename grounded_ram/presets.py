@@ -43,7 +43,8 @@ class Preset:
     box_threshold: float = 0.3
     """Boxes scored at or below it are dropped."""
     nms_iou: float = 0.5
-    """Of two boxes or masks of one name that overlap by more, the better one stays."""
+    """Of two boxes or masks of one name that overlap by more, the better one stays. The overlaps
+    of ``rules`` count where they are larger."""
     rules: Rules = Rules()  # noqa: RUF009  # frozen
     """What else makes a label out of a box."""
     ground_kinds: tuple[str, ...] = ("object", "stuff", "part", "unjudged")
@@ -65,7 +66,8 @@ class Preset:
             raise InputError(f"rules: expected Rules(...), got {type(self.rules).__name__}")
         for field in ("tag_threshold", "box_threshold", "nms_iou"):
             value = getattr(self, field)
-            if value is not None and not 0 <= value <= 1:
+            number = isinstance(value, int | float)
+            if value is not None and not (number and 0 <= value <= 1):
                 raise InputError(f"preset {self.name!r}: {field} must lie in [0, 1], got {value!r}")
 
 

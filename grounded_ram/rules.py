@@ -29,15 +29,16 @@ class Rules:
     """Boxes of unrelated names that overlap by more are one object; so are their masks where one
     of them is a part ("wheel"), which lies on its whole."""
     mask_iou: float = 0.6
-    """Masks of unrelated names that overlap by more are one object: neighbours share few pixels."""
+    """Masks of unrelated names that overlap by more are one object, unless one lies within the
+    other, as a dress on a woman does: then ``box_iou`` counts."""
     contained: float = 0.9
     """A mask that lies by more than this share inside another of its name is a piece of it."""
-    group: float = 0.7
+    group: float = 0.5
     """A mask that is covered by more than this share by several of its name is a group of them."""
     hole: float = 0.01
-    """Holes smaller than this share of the mask are filled,"""
+    """Holes are filled, the smallest first, as long as all are less than this share of the mask;"""
     island: float = 0.05
-    """and islands smaller than this share are removed."""
+    """and islands are removed, the smallest first, as long as all are less than this share."""
     least_pixels: int = 16
     """Objects of fewer pixels are dropped."""
     least_mask_score: float = 0.0
@@ -64,6 +65,8 @@ class Rules:
                     raise InputError(f"crop_check: expected one of {choices}, got {value!r}")
             elif field.name == "least_pixels":
                 if not isinstance(value, int) or value < 1:
-                    raise InputError(f"least_pixels: expected a number from 1, got {value!r}")
-            elif not (isinstance(value, int | float) and 0 <= value <= 1):
+                    raise InputError(f"least_pixels: expected a whole number from 1, got {value!r}")
+            elif isinstance(value, bool) or not (
+                isinstance(value, int | float) and 0 <= value <= 1
+            ):
                 raise InputError(f"{field.name}: expected a number in [0, 1], got {value!r}")

@@ -24,8 +24,8 @@ class Tagger(Protocol):
 
         Args:
             images: B images.
-            threshold: keep tags scored strictly above it, in [0, 1]; None means the checkpoint's
-                own threshold for each tag.
+            threshold: keep tags scored strictly above it, in [0, 1]: with 0 every tag that the
+                tagger knows; None means the checkpoint's own threshold for each tag.
         """
         ...
 

@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 import supervision as sv
 
-from grounded_ram.annotation import Annotation, ImageFacts, Tags
+from grounded_ram.annotation import Annotation, ImageFacts, Reason, Tags
 from grounded_ram.errors import InputError
 from tests.hand_annotation import annotate, rectangle
 
@@ -33,6 +33,11 @@ def test_tags_select_keeps_order() -> None:
     )
     assert tags.select(["object"]).names == ("car", "tree")
     assert tags.select([]).scores.shape == (0,)
+
+
+def test_tags_refuse_what_arrays_of_names_would_drop() -> None:
+    with pytest.raises(InputError, match="NUL"):
+        Tags.of(["car\0"])
 
 
 def test_tags_refuse_a_name_twice() -> None:
@@ -101,8 +106,10 @@ def test_pixels_and_ungrounded_are_checked() -> None:
     good = annotate([("car", CAR)])
     with pytest.raises(InputError, match="pixels"):
         replace(good, pixels=good.pixels[:30])
-    with pytest.raises(InputError, match="ungrounded: not among the tags: zebra"):
+    with pytest.raises(InputError, match=r"ungrounded: expected a Reason by tag, .*got tuple"):
         replace(good, ungrounded=("zebra",))
+    with pytest.raises(InputError, match="ungrounded: not among the tags: zebra"):
+        replace(good, ungrounded={"zebra": Reason.NO_BOX})
 
 
 def test_repr_counts_objects() -> None:

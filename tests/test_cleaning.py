@@ -48,6 +48,17 @@ def test_large_holes_and_islands_stay() -> None:
     np.testing.assert_array_equal(mend(mask, Rules()), mask)
 
 
+def test_what_is_in_many_parts_keeps_them() -> None:
+    """Behind bars, or a fence itself: each part is small, all together are the object."""
+    stripes = np.zeros(SIZE, bool)
+    stripes[:, ::4] = stripes[:, 1::4] = True
+    np.testing.assert_array_equal(mend(stripes, Rules()), stripes)
+    lattice = ~stripes
+    lattice[::6] = True
+    changed = np.count_nonzero(mend(lattice, Rules()) ^ lattice)
+    assert 0 < changed < 0.01 * np.count_nonzero(lattice)
+
+
 def test_what_is_open_to_the_outside_is_no_hole() -> None:
     mask = rectangle(SIZE, 0, 0, 40, 40)
     mask[:3, :3] = False

@@ -203,6 +203,7 @@ def test_alternatives_known_before_are_kept() -> None:
         ("vehicle", (("car", 0.4),), ("vehicle", (("car", 0.4),))),
         ("vehicle", (("car", 0.5), ("sedan", 0.3)), ("sedan", (("vehicle", 0.9), ("car", 0.5)))),
         ("vehicle", (("truck", 0.6), ("car", 0.5)), ("truck", (("vehicle", 0.9), ("car", 0.5)))),
+        ("vehicle", (("car", 0.7), ("car", 0.3)), ("car", (("vehicle", 0.9),))),
         ("car", (("automobile", 0.8), ("vehicle", 0.7)), ("car", None)),
         ("tree", (), ("tree", ())),
     ],
@@ -210,10 +211,15 @@ def test_alternatives_known_before_are_kept() -> None:
 def test_a_box_is_named_as_precisely_as_its_other_names_allow(
     name: str, others: Alternatives, expected: tuple[str, Alternatives | None]
 ) -> None:
-    ((found, score, rest),) = most_specific([name], [0.9], [others], Family(), support=0.5)
+    ((found, rest),) = most_specific([name], [0.9], [others], Family(), support=0.5)
     assert found == expected[0]
-    assert score == {**dict(others), name: 0.9}[found]
     assert rest == (others if expected[1] is None else expected[1])
+
+
+def test_of_a_name_told_twice_the_better_score_counts() -> None:
+    """Two tags may have one label, the better one first."""
+    others = (("car", 0.5), ("car", 0.3))
+    assert most_specific(["vehicle"], [0.9], [others], Family(), support=0.5)[0][0] == "car"
 
 
 SIZE = (100, 100)
@@ -228,16 +234,25 @@ def test_masks_tell_apart_what_boxes_cannot() -> None:
 
 
 def test_masks_of_two_names_that_are_the_same_pixels_are_one_object() -> None:
-    most = rectangle(SIZE, 0, 0, 60, 40)  # IoU 0.67
+    most = rectangle(SIZE, 0, 10, 60, 70)  # IoU 0.71
     assert fates([("tree", 0.9, WHOLE), ("car", 0.8, most)]) == [None, Reason.SAME_OBJECT]
-    assert fates([("tree", 0.9, WHOLE), ("car", 0.8, most)], mask_iou=0.7) == [None, None]
+    assert fates([("tree", 0.9, WHOLE), ("car", 0.8, most)], mask_iou=0.75) == [None, None]
+
+
+def test_what_lies_on_another_thing_is_no_second_name_of_it() -> None:
+    """A dress on a woman, a pizza on a plate: one within the other, and IoU 0.75."""
+    within = rectangle(SIZE, 0, 0, 60, 45)
+    assert fates([("tree", 0.9, WHOLE), ("car", 0.8, within)]) == [None, None]
+    assert fates([("tree", 0.7, WHOLE), ("car", 0.8, within)]) == [None, None]
+    assert fates([("tree", 0.9, WHOLE), ("car", 0.8, WHOLE)]) == [None, Reason.SAME_OBJECT]
 
 
 def test_a_part_is_no_duplicate_of_its_whole() -> None:
     wheel = rectangle(SIZE, 0, 0, 20, 20)
-    large = rectangle(SIZE, 0, 0, 60, 45)  # IoU 0.75
+    large = rectangle(SIZE, 0, 10, 60, 70)  # IoU 0.71
     assert fates([("car", 0.9, WHOLE), ("wheel", 0.8, wheel)]) == [None, None]
     assert fates([("car", 0.9, WHOLE), ("wheel", 0.8, large)]) == [None, None]
+    assert fates([("wheel", 0.9, WHOLE), ("car", 0.8, large)]) == [None, None]
     assert fates([("car", 0.9, WHOLE), ("wheel", 0.8, WHOLE)]) == [None, Reason.SAME_OBJECT]
 
 
@@ -268,6 +283,26 @@ def test_a_group_of_objects_goes() -> None:
     assert fates([("vehicle", 0.9, WHOLE), *singles]) == [Reason.GROUP, None, None]
     assert fates([("tree", 0.9, WHOLE), *singles]) == [None, None, None]
     assert fates([("car", 0.9, WHOLE), *singles], group=0.9)[0] is None
+    beside = rectangle(SIZE, 0, 60, 60, 100)
+    assert fates([("car", 0.9, WHOLE), singles[0], ("car", 0.7, beside)])[0] is None
+    nearly_all = rectangle(SIZE, 0, 0, 60, 40)
+    rows = [("vehicle", 0.9, WHOLE), ("car", 0.4, nearly_all), ("car", 0.3, right)]
+    assert fates(rows)[0] is None
+
+
+def test_the_names_of_a_group_are_not_those_of_its_members() -> None:
+    left, right = rectangle(SIZE, 0, 0, 60, 25), rectangle(SIZE, 0, 35, 60, 60)
+    rows = [("car", 0.9, WHOLE), ("tree", 0.8, WHOLE), ("car", 0.8, left), ("car", 0.7, right)]
+    stay, _ = merge(masked(rows), iou=0.5, kinship=Family())
+    assert stay.data["row"].tolist() == [2, 3]
+    assert stay.data["alternatives"].tolist() == [(), ()]
+
+
+def test_names_known_of_a_worse_box_of_the_same_name_are_kept() -> None:
+    given_boxes = boxes([("car", 0.9, AT), ("car", 0.8, AT)])
+    given_boxes.data["alternatives"] = [(), (("bus", 0.7),)]
+    stay, _ = merge(given_boxes, iou=0.5, kinship=Family())
+    assert stay.data["alternatives"].tolist() == [(("bus", 0.7),)]
 
 
 def test_a_better_mask_of_the_same_name_stays() -> None:

@@ -138,7 +138,7 @@ def vocabulary_text(discovery: Discovery, *, least: int = 1, preset: str = "stan
     lines = [
         _HEAD.format(pictures=discovery.pictures, preset=preset),
         *_own_edits(discovery.labelling, [row.label for row in looked_for]),
-        "classes:" if common else "classes:  # without any, all that is looked for is labelled",
+        "classes:",
         *(f"  {_class(row, discovery.pictures)}" for row in common),
     ]
     if rare:

@@ -135,7 +135,7 @@ def annotate(
     Exit code 0: all done; 1: some inputs failed, the others are done; 2: wrong usage.
     """
     row = _adjusted(resolve_preset(preset), tag_threshold, box_threshold)
-    row = replace(row, rules=set_rules(row.rules, rules))
+    row = set_rules(row, rules)
     asked = None if tags is None else _split(tags)
     folder = OutputFolder(output)
     if not overwrite:
@@ -173,7 +173,10 @@ def _adjusted(row: Preset, tag_threshold: float | None, box_threshold: float | N
 
 
 def _split(tags: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in tags.split(",") if name.strip()))
+    each: dict[str, str] = {}
+    for name in filter(None, map(str.strip, tags.split(","))):
+        each.setdefault(name.casefold(), name)
+    names = list(each.values())
     if not names:
         raise InputError(f'--tags must name things, as in --tags "red car,tree"; got {tags!r}')
     return names

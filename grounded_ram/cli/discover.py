@@ -12,7 +12,7 @@ import typer
 
 from grounded_ram.cli import terminal
 from grounded_ram.cli.annotate import Images
-from grounded_ram.cli.inputs import Failure, Inputs, collect
+from grounded_ram.cli.inputs import Failure, Inputs, collect, is_url
 from grounded_ram.cli.options import AsJson, Device, OwnVocabulary, OwnWeights, own_weights
 from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.presets import Preset, resolve_preset
@@ -75,6 +75,7 @@ def discover(
         "tag_threshold": tag_threshold,
     }
     inputs = collect(images, leave_out=output)
+    _spare_inputs(inputs, output, sheet)
     failures = list(inputs.failures)
     with terminal.clean_stdout():
         discovery = _look(row, inputs, failures, options)
@@ -110,6 +111,19 @@ def _check_files(output: Path, sheet: Path | None, *, overwrite: bool) -> None:
                 f"{str(path)!r} is there, perhaps with edits of yours; choose another file with "
                 f"{option}, or replace it with --overwrite"
             )
+
+
+def _spare_inputs(inputs: Inputs, output: Path, sheet: Path | None) -> None:
+    """Refuse to write over a picture, or over the other file."""
+    written = {"-o": output.resolve()}
+    if sheet is not None:
+        written["--sheet"] = sheet.resolve()
+        if written["--sheet"] == written["-o"]:
+            raise InputError("-o and --sheet name the same file; choose another for one of them")
+    pictures = {Path(source).resolve() for source in inputs.names if not is_url(source)}
+    for option, path in written.items():
+        if path in pictures:
+            raise InputError(f"{option}: {str(path)!r} is one of the pictures; choose another file")
 
 
 def _own_edits(file: Path | None) -> Edits:

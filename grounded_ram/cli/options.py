@@ -11,6 +11,7 @@ import typer
 
 from grounded_ram.errors import InputError
 from grounded_ram.names import unknown_name
+from grounded_ram.presets import Preset
 from grounded_ram.rules import Rules
 
 AsJson = Annotated[
@@ -54,8 +55,8 @@ Settings = Annotated[
 ]
 
 
-def set_rules(rules: Rules, given: Sequence[str] | None) -> Rules:
-    """Change what ``--rule`` was given.
+def set_rules(preset: Preset, given: Sequence[str] | None) -> Preset:
+    """Change the rules of a preset, or its ``nms_iou``, as ``--rule`` says.
 
     Raises:
         InputError: one is not of the form NAME=VALUE, or the value cannot be.
@@ -66,10 +67,11 @@ def set_rules(rules: Rules, given: Sequence[str] | None) -> Rules:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise InputError(f"--rule expects NAME=VALUE, as in crop_check=drop; got {text!r}")
-        if name not in (known := [field.name for field in fields(Rules)]):
+        if name not in (known := ["nms_iou", *(field.name for field in fields(Rules))]):
             raise unknown_name("rule", name, known)
         values[name] = value if name == "crop_check" else _number(value)
-    return replace(rules, **values)
+    nms_iou = values.pop("nms_iou", preset.nms_iou)
+    return replace(preset, nms_iou=nms_iou, rules=replace(preset.rules, **values))
 
 
 def _number(text: str) -> float | int | str:

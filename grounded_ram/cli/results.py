@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from grounded_ram.annotation import Annotation
 
 HEADINGS = ("picture", "size", "objects", "also seen", "looked for, not found")
+
+
+MOST_NAMES = 20
+"""Names in a cell of the table; results.json has them all."""
 
 
 def record(annotation: Annotation, name: str, overlay: Path) -> dict[str, Any]:
@@ -61,9 +65,15 @@ def line(picture: dict[str, Any]) -> tuple[str, ...]:
         picture["name"],
         size,
         count(found) or "none",
-        ", ".join(others),
-        ", ".join(picture["not_found"]),
+        _some(others),
+        _some(picture["not_found"]),
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Write names, of very many the first."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def count(names: Iterable[str]) -> str:

@@ -174,7 +174,9 @@ def read_edits(path: Path) -> Edits:
     """
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{path}: {error}") from error
     edits = _Reader(path).read({} if found is None else found)
     try:
@@ -250,6 +252,12 @@ class _Reader:
         known.update(*synonyms.values())
         ask = self._one_of(parts[keys["ask"]], keys["ask"], ASK) if "ask" in keys else "tagger"
         classes = lists("classes", known if ask == "tagger" else None)
+        if "classes" in keys and not classes:
+            raise self._mistake(
+                keys["classes"],
+                "names no class, so that nothing would be labelled; name some, or leave "
+                "classes out to label whatever is looked for",
+            )
         facts: dict[str, Any] = {
             "ground": names("ground", PLACED, "kind of what can be boxed")
             if "ground" in keys

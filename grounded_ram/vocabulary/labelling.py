@@ -44,6 +44,10 @@ class Labels(Protocol):
         """Tell whether a label means a part of other things."""
         ...
 
+    def speaks_for(self, tag: str, label: str) -> bool:
+        """Tell whether what is called by a label was found, if a tag was."""
+        ...
+
 
 def choose(tags: Tags, labels: Labels) -> Tags:
     """Keep the tags to look for."""
@@ -74,11 +78,15 @@ class Words:
 
     def is_a(self, label: str, other: str) -> bool:
         """Tell by the table whether a word means the same as another, or a kind of it."""
-        return official_vocabulary().is_a(label, other)
+        return official_vocabulary().is_a(label.lower(), other.lower())
 
     def is_part(self, label: str) -> bool:
         """Tell by the table whether a word means a part."""
-        return official_vocabulary().kind(label) == "part"
+        return official_vocabulary().kind(label.lower()) == "part"
+
+    def speaks_for(self, tag: str, label: str) -> bool:
+        """Tell by the table whether a tag means the same as a word, or a kind of it."""
+        return self.is_a(tag, label)
 
 
 class Labelling:
@@ -143,12 +151,20 @@ class Labelling:
         return Reason.NO_CLASS if self._classes and self._class_of(name) is None else None
 
     def is_a(self, label: str, other: str) -> bool:
-        """Tell whether a label means the same as another, or a kind of it."""
-        return self.vocabulary.is_a(self._name_of(label), self._name_of(other))
+        """Tell whether all that a label stands for is what another stands for, or a kind of it."""
+        above = self._stands_for(other)
+        is_a = self.vocabulary.is_a
+        return all(any(is_a(name, kind) for kind in above) for name in self._stands_for(label))
 
     def is_part(self, label: str) -> bool:
-        """Tell whether a label means a part of other things."""
-        return self.vocabulary.kind(self._name_of(label)) == "part"
+        """Tell whether all that a label stands for are parts of other things."""
+        return all(self.vocabulary.kind(name) == "part" for name in self._stands_for(label))
+
+    def speaks_for(self, tag: str, label: str) -> bool:
+        """Tell whether what is called by a label was found, if a tag was."""
+        if self._called.get(label, label) in self.edits.classes:
+            return self.label(tag) == label
+        return self.vocabulary.is_a(tag, self._called.get(label, label))
 
     def label(self, name: str) -> str:
         """Return what to call an object that was found as a tag."""
@@ -187,9 +203,10 @@ class Labelling:
         known = kind != UNJUDGED or not self.vocabulary.knows(name)
         return kind if known else self.vocabulary[self.vocabulary.head(name)].kind
 
-    def _name_of(self, label: str) -> str:
-        """Return what the vocabulary calls a label."""
-        return self._called.get(label, label)
+    def _stands_for(self, label: str) -> tuple[str, ...]:
+        """Return the tags that a label collects, or its own."""
+        name = self._called.get(label, label)
+        return self.edits.classes.get(name, (name,))
 
     def _is_any(self, name: str, heads: set[str]) -> bool:
         return bool(heads) and not heads.isdisjoint(self.vocabulary.relatives(name))

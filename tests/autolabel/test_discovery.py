@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from grounded_ram.annotation import Tags
 from grounded_ram.autolabel.discovery import Discovery, Row, vocabulary_text, write_vocabulary
+from grounded_ram.errors import InputError
 from grounded_ram.vocabulary.edits import Edits, read_edits
 from grounded_ram.vocabulary.labelling import UNJUDGED, Labelling
 from grounded_ram.vocabulary.table import PLACED
@@ -123,7 +124,8 @@ def test_a_rare_word_that_nobody_judged_can_be_let_in_too(tmp_path: Path) -> Non
     found = discovery()
     found.add("1.jpg", tags(gizmo=0.5))
     text = vocabulary_text(found, least=2)
-    assert read(text, tmp_path).classes == {}
+    with pytest.raises(InputError, match="classes: names no class"):
+        read(text, tmp_path)
     assert read(text.replace("# gizmo:", "gizmo:"), tmp_path).classes == {"gizmo": ("gizmo",)}
 
 
@@ -208,9 +210,12 @@ def test_whatever_a_tagger_and_files_are_called_the_file_is_read_back(
     path = tmp_path_factory.mktemp("nasty") / "vocabulary.yaml"
     write_vocabulary(vocabulary_text(found), path)
     wanted = [row.label for row in found.rows() if row.looked_for]
-    assert list(read_edits(path).classes) == wanted
+    if wanted:
+        assert list(read_edits(path).classes) == wanted
     write_vocabulary(vocabulary_text(found, least=2), path)
-    assert read_edits(path).classes == {}
+    if wanted:
+        with pytest.raises(InputError, match="classes: names no class"):
+            read_edits(path)
 
 
 @pytest.mark.parametrize("label", ["", " ", "a  b", "a\nb", " a"])
@@ -228,12 +233,14 @@ def test_a_picture_s_name_cannot_end_its_comment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pictures", [0, 2])
-def test_without_tags_the_file_sets_nothing(pictures: int, tmp_path: Path) -> None:
+def test_a_file_without_labels_is_refused_when_labelling(pictures: int, tmp_path: Path) -> None:
+    """It says that only what stands in it is labelled, so it must not let everything be."""
     found = discovery()
     for number in range(pictures):
         found.add(f"{number}.jpg", tags())
     assert found.rows() == []
-    assert read(vocabulary_text(found), tmp_path) == Edits()
+    with pytest.raises(InputError, match="names no class, so that nothing would be labelled"):
+        read(vocabulary_text(found), tmp_path)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

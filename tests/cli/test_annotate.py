@@ -179,7 +179,7 @@ def test_a_picture_without_objects_is_done_and_stays_in_the_dataset(folder: Path
 
 
 def test_tags_of_the_user_take_the_tagger_s_place(folder: Path) -> None:
-    done = run("photos/scene-5.png", "--tags", " star, red car ,,star", "--json")
+    done = run("photos/scene-5.png", "--tags", " star, red car ,,star, Star", "--json")
     assert done.exit_code == 0
     report = json.loads(done.stdout)
     assert [tag["name"] for tag in report["images"][0]["tags"]] == ["star", "red car"]
@@ -194,10 +194,13 @@ def test_thresholds_reach_the_run_s_record(folder: Path) -> None:
 
 def test_rules_reach_the_run_s_record(folder: Path) -> None:
     rules = ["--rule", "crop_check=flag", "--rule", "least_pixels=30", "--rule", "support=0.6"]
+    rules += ["--rule", "nms_iou=0.4"]
     done = run("photos/scene-5.png", *rules, "--json")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
-    record = read(Path(report["coco"]))["info"]["run"]["rules"]
+    run_record = read(Path(report["coco"]))["info"]["run"]
+    assert run_record["nms_iou"] == 0.4
+    record = run_record["rules"]
     assert (record["crop_check"], record["least_pixels"], record["support"]) == ("flag", 30, 0.6)
     objects = report["images"][0]["objects"]
     assert objects
@@ -230,6 +233,7 @@ def test_polygons_by_choice(folder: Path) -> None:
         ["--rule", "support"],
         ["--rule", "suport=0.5"],
         ["--rule", "support=much"],
+        ["--rule", "nms_iou=much"],
         ["--rule", "crop_check=perhaps"],
         ["--device", "toaster"],
         ["-o", "photos/scene-5.png"],

@@ -13,6 +13,7 @@ from grounded_ram.autolabel.discovery import Row
 from grounded_ram.cli import discover
 from grounded_ram.cli.examples import GAP, NAME_WIDTH, ROWS_A_COLUMN, SIDE, draw_examples
 from grounded_ram.cli.root import app
+from grounded_ram.errors import InputError
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.scenes.scene import make_scene
 from grounded_ram.vocabulary.edits import Edits, read_edits
@@ -142,7 +143,20 @@ def test_pictures_without_tags_are_done(folder: Path) -> None:
     done = run("photos", "--tag-threshold", "1")
     assert done.exit_code == 0
     assert "pictures: 3, labels: 0, looked for: 0, failed: 0" in done.stdout
-    assert read_edits(Path("vocabulary.yaml")).record() == {}
+    with pytest.raises(InputError, match="names no class"):
+        read_edits(Path("vocabulary.yaml"))
+
+
+def test_neither_a_picture_nor_the_other_file_is_written_over(folder: Path) -> None:
+    picture = next(Path("photos").rglob("*.png"))
+    before = picture.read_bytes()
+    for options in (["--sheet", str(picture)], ["-o", str(picture)]):
+        done = run("photos", *options, "--overwrite")
+        assert done.exit_code == 2
+        assert "is one of the pictures" in done.stderr
+    done = run("photos", "-o", "same.png", "--sheet", "same.png")
+    assert (done.exit_code, Path("same.png").exists()) == (2, False)
+    assert picture.read_bytes() == before
 
 
 def test_labels_of_few_pictures_are_comments(folder: Path) -> None:

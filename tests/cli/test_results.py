@@ -47,6 +47,13 @@ def test_a_tag_that_nobody_looked_for_is_also_seen_not_missing() -> None:
     assert line(record(found, "street.jpg", Path("x")))[2:] == ("none", "red", "")
 
 
+def test_of_very_many_names_the_first_are_written() -> None:
+    names = tuple(f"thing {number}" for number in range(600))
+    *_, cell = line(record(annotate(ungrounded=names), "street.jpg", Path("x")))
+    assert cell.startswith("thing 0, thing 1, ")
+    assert cell.endswith("thing 19 and 580 more")
+
+
 def test_nothing_found_is_said() -> None:
     done = record(annotate(), "empty.png", Path("x"))
     assert done["objects"] == []

@@ -44,7 +44,9 @@ def test_every_part_is_read(tmp_path: Path) -> None:
 
 
 def test_every_part_may_be_left_out(tmp_path: Path) -> None:
-    assert read(tmp_path, "") == read(tmp_path, "classes:\n") == Edits()
+    assert read(tmp_path, "") == Edits()
+    with pytest.raises(InputError, match=r"line 2: classes: names no class"):
+        read(tmp_path, "\nclasses:\n")
     assert read(tmp_path, "ground: []").ground == ()
 
 
