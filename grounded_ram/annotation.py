@@ -131,6 +131,14 @@ class Rejected:
     reason: Reason
     instead: str = ""
 
+    @classmethod
+    def of(cls, detections: sv.Detections, row: int, reason: Reason, instead: str = "") -> Rejected:
+        """Make the record of a row that goes."""
+        x0, y0, x1, y1 = detections.xyxy[row].tolist()
+        score = float(np.asarray(detections.confidence)[row])
+        name = str(detections.data["class_name"][row])
+        return cls(name, score, (x0, y0, x1, y1), reason, instead)
+
 
 @dataclass(frozen=True)
 class ImageFacts:

@@ -11,7 +11,6 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from grounded_ram.annotation import Reason, Rejected
-from grounded_ram.merging import rejection
 from grounded_ram.rules import Rules
 
 
@@ -30,7 +29,7 @@ def clean(detections: sv.Detections, rules: Rules) -> tuple[sv.Detections, list[
     mended = [mend(np.asarray(masks.crop(row), bool), rules) for row in range(len(masks))]
     reasons = [_reason_against(detections, row, mended[row], rules) for row in range(len(mended))]
     gone = [
-        rejection(detections, row, reason)
+        Rejected.of(detections, row, reason)
         for row, reason in enumerate(reasons)
         if reason is not None
     ]

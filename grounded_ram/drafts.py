@@ -25,7 +25,7 @@ from grounded_ram.annotation import (
 from grounded_ram.cleaning import clean
 from grounded_ram.crops import Look, crop_scores
 from grounded_ram.images import LoadedImage
-from grounded_ram.merging import merge, most_specific, rejection
+from grounded_ram.merging import merge, most_specific
 from grounded_ram.rules import Rules
 from grounded_ram.vocabulary.labelling import Labels, choose
 
@@ -109,7 +109,7 @@ class Draft:
         denied = (crops < self.rules.least_crop_score) & (self.rules.crop_check == "drop")
         low = scores < self.rules.least_score
         self.rejected += [
-            rejection(self.found, row, Reason.CONTRADICTED if denied[row] else Reason.LOW_SCORE)
+            Rejected.of(self.found, row, Reason.CONTRADICTED if denied[row] else Reason.LOW_SCORE)
             for row in np.flatnonzero(denied | low).tolist()
         ]
         self.found = self.found.select(~(denied | low))

@@ -217,7 +217,7 @@ class _Fates:
     def rejected(self) -> list[Rejected]:
         """Return the rows that go."""
         return [
-            rejection(self._rows, row, reason, self._names.names[self._last(row)])
+            Rejected.of(self._rows, row, reason, self._names.names[self._last(row)])
             for row, reason in sorted(self._reasons.items())
         ]
 
@@ -260,13 +260,6 @@ class _Fates:
         while row in self._instead:
             row = self._instead[row]
         return row
-
-
-def rejection(detections: sv.Detections, row: int, reason: Reason, instead: str = "") -> Rejected:
-    """Return the record of a row that goes."""
-    x0, y0, x1, y1 = detections.xyxy[row].tolist()
-    name, score = str(detections.data["class_name"][row]), np.asarray(detections.confidence)[row]
-    return Rejected(name, float(score), (x0, y0, x1, y1), reason, instead)
 
 
 def _most_specific(

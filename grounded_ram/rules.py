@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
@@ -64,9 +65,9 @@ class Rules:
                     choices = ", ".join(get_args(CropCheck))
                     raise InputError(f"crop_check: expected one of {choices}, got {value!r}")
             elif field.name == "least_pixels":
-                if not isinstance(value, int) or value < 1:
+                if not isinstance(value, numbers.Integral) or int(value) < 1:
                     raise InputError(f"least_pixels: expected a whole number from 1, got {value!r}")
             elif isinstance(value, bool) or not (
-                isinstance(value, int | float) and 0 <= value <= 1
+                isinstance(value, numbers.Real) and 0 <= float(value) <= 1
             ):
                 raise InputError(f"{field.name}: expected a number in [0, 1], got {value!r}")

@@ -142,6 +142,15 @@ def test_the_scores_of_all_three_stages_are_kept() -> None:
     assert found.class_id.tolist() == [1]  # the row among all tags, not among those looked for
 
 
+def test_each_object_has_the_score_of_its_own_tag() -> None:
+    tags = Tags(("bus", "car"), np.array([0.75, 0.5], np.float32), ("object", "object"))
+    fixed = Fixed(("car", 0.9, (0, 0, 30, 40)), ("bus", 0.25, (50, 50, 90, 90)))
+    model, _ = true_model(detector=fixed, segmenter=fixed)
+    found = model.annotate(PAIR.image, tags=tags).detections
+    pairs = zip(found.data["class_name"].tolist(), found.data["tag_score"].tolist(), strict=True)
+    assert list(pairs) == [("car", 0.5), ("bus", 0.75)]
+
+
 def test_boxes_are_merged_before_they_are_segmented() -> None:
     fixed = Fixed(
         ("car", 0.5, (0, 0, 40, 40)), ("car", 0.8, (0, 0, 40, 30)), ("bus", 0.6, (0, 0, 40, 29))

@@ -46,7 +46,8 @@ class Row:
         mean_score: over those, in [0, 1].
         best_score: the highest of them.
         comes_with: up to ``COMPANIONS`` other labels, of those that are looked for, that most of
-            those pictures have, and how many; of equally many, the first in the alphabet.
+            those pictures have, and how many, but for kinds of it and what it is a kind of; of
+            equally many, the first in the alphabet.
         examples: up to ``EXAMPLES`` names of pictures, the best scores first, then by name.
     """
 
@@ -95,7 +96,7 @@ class Discovery:
             seen.pictures += 1
             seen.total += score
             seen.best = sorted([*seen.best, (-score, picture, kind)])[:EXAMPLES]
-            seen.companions.update(other for other in wanted if other != name)
+            seen.companions.update(other for other in wanted if not self._are_kin(name, other))
 
     def rows(self) -> list[Row]:
         """Return one row a label: first what is looked for; most pictures first, then by name."""
@@ -115,6 +116,11 @@ class Discovery:
             tuple(companions[:COMPANIONS]),
             tuple(picture for _, picture, _ in seen.best),
         )
+
+    def _are_kin(self, name: str, other: str) -> bool:
+        """Tell whether one is the other, or a kind of it: that they come together says nothing."""
+        is_a = self.labelling.vocabulary.is_a
+        return is_a(name, other) or is_a(other, name)
 
     def _wants(self, name: str, kind: str) -> bool:
         return self.labelling.reason_against(name, kind) is None

@@ -120,6 +120,15 @@ def test_rare_labels_wait_in_comments(street: Discovery, tmp_path: Path) -> None
     assert list(read(text.replace("# cat:", "cat:"), tmp_path).classes) == ["car", "dog", "cat"]
 
 
+def test_what_a_thing_is_a_kind_of_is_no_company() -> None:
+    found = discovery()
+    found.add("1.jpg", tags(dog=0.5, animal=0.5, puppy=0.5, car=0.5))
+    told = {row.label: [name for name, _ in row.comes_with] for row in found.rows()}
+    assert told["dog"] == ["car"]
+    assert told["animal"] == ["car"]
+    assert told["car"] == ["animal", "dog", "puppy"]
+
+
 def test_a_rare_word_that_nobody_judged_can_be_let_in_too(tmp_path: Path) -> None:
     found = discovery()
     found.add("1.jpg", tags(gizmo=0.5))
