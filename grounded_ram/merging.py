@@ -145,7 +145,7 @@ class _Names:
 
 
 class _Fates:
-    """What becomes of each of N rows, best first; ``-1`` is: it stays."""
+    """What becomes of each of N rows, best first."""
 
     def __init__(self, rows: sv.Detections, names: _Names, over: Overlaps, rules: Rules) -> None:
         self._rows, self._names, self._over, self._rules = rows, names, over, rules
