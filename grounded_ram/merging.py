@@ -236,9 +236,10 @@ class _Fates:
         return bool(more and self._scores[row] >= self._rules.support * self._scores[other])
 
     def _lies_in(self, row: int, other: int) -> bool:
-        """Tell whether a mask lies in another of its name or kind."""
+        """Tell whether a mask lies in another of its name or kind, and is sure enough to count."""
         inside = self._over.inside[row, other] > self._rules.contained
-        return row != other and bool(inside and self._names.is_a[row, other])
+        sure = self._scores[row] >= self._rules.support * self._scores[other]
+        return row != other and bool(inside and sure and self._names.is_a[row, other])
 
     def _is_same_object(self, row: int) -> bool:
         """Tell whether a row stays, or the row that stands for it in the end shows its object."""

@@ -35,7 +35,8 @@ class Rules:
     contained: float = 0.9
     """A mask that lies by more than this share inside another of its name is a piece of it."""
     group: float = 0.5
-    """A mask that is covered by more than this share by several of its name is a group of them."""
+    """A mask that is covered by more than this share by several of its name is a group of them, if
+    each scores at least ``support`` of it."""
     hole: float = 0.01
     """Holes are filled, the smallest first, as long as all are less than this share of the mask;"""
     island: float = 0.05

@@ -283,6 +283,8 @@ def test_a_group_of_objects_goes() -> None:
     assert fates([("vehicle", 0.9, WHOLE), *singles]) == [Reason.GROUP, None, None]
     assert fates([("tree", 0.9, WHOLE), *singles]) == [None, None, None]
     assert fates([("car", 0.9, WHOLE), *singles], group=0.9)[0] is None
+    unsure = [("car", 0.4, left), ("car", 0.3, right)]
+    assert fates([("car", 0.9, WHOLE), *unsure]) == [None, Reason.PIECE, Reason.PIECE]
     beside = rectangle(SIZE, 0, 60, 60, 100)
     assert fates([("car", 0.9, WHOLE), singles[0], ("car", 0.7, beside)])[0] is None
     nearly_all = rectangle(SIZE, 0, 0, 60, 40)
