@@ -266,8 +266,8 @@ def _check_alternatives(given: Any, n: int, tags: Tags, who: str) -> NDArray[np.
         told = [tuple((str(name), float(score)) for name, score in others) for others in given]
     except (TypeError, ValueError):
         told = []
-    pairs = [pair for others in told for pair in others]
-    if len(told) != n or any(name not in tags.names or not 0 <= s <= 1 for name, s in pairs):
+    pairs, asked = [pair for others in told for pair in others], set(tags.names)
+    if len(told) != n or any(name not in asked or not 0 <= s <= 1 for name, s in pairs):
         raise InputError(
             f"{who}: alternatives: expected {n} tuples of (tag, score), of tags asked for and "
             f"scores in [0, 1]; got {given}"

@@ -34,9 +34,8 @@ def clean(detections: sv.Detections, rules: Rules) -> tuple[sv.Detections, list[
         if reason is not None
     ]
     rows = [row for row, reason in enumerate(reasons) if reason is None]
-    none = sv.CompactMask.from_dense(np.zeros((0, *size_hw), bool), np.zeros((0, 4)), size_hw)
     packed = [_place(mended[row], masks.offsets[row], size_hw) for row in rows]
-    mask = sv.CompactMask.merge([none, *packed])
+    mask = sv.CompactMask.merge([masks[[]], *packed])
     tight = mask.bbox_xyxy.astype(np.float32).reshape(-1, 4) + np.array([0, 0, 1, 1], np.float32)
     return replace(detections.select(rows), xyxy=tight, mask=mask), gone
 

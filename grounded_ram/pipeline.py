@@ -5,7 +5,6 @@ image ─ tagger ─► tags ─ vocabulary ─► detector ─► boxes ─ mer
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -31,7 +30,7 @@ from grounded_ram.drafts import Draft
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, load_image, load_images
 from grounded_ram.presets import Preset, resolve_preset
-from grounded_ram.rules import Rules
+from grounded_ram.rules import Rules, is_share
 from grounded_ram.runtime import pick_device, pick_dtype
 from grounded_ram.stages import Detector, HasThresholds, Segmenter, Tagger
 from grounded_ram.vocabulary.edits import Edits, read_edits
@@ -353,7 +352,7 @@ class GroundedRAM:
 def _shares(**given: float | None) -> Mapping[str, Any]:
     """Return those thresholds that were given, as plain numbers."""
     for what, value in given.items():
-        if value is not None and not (isinstance(value, numbers.Real) and 0 <= value <= 1):
+        if value is not None and not is_share(value):
             raise InputError(f"{what}: expected a number in [0, 1], got {value!r}")
     return {what: float(value) for what, value in given.items() if value is not None}
 

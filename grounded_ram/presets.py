@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from grounded_ram.errors import InputError, UnknownNameError
 from grounded_ram.names import unknown_name
-from grounded_ram.rules import Rules
+from grounded_ram.rules import Rules, is_share
 
 PRESET_VARIABLE = "GROUNDED_RAM_PRESET"
 """The environment variable that names the preset when the caller names none."""
@@ -66,8 +66,7 @@ class Preset:
             raise InputError(f"rules: expected Rules(...), got {type(self.rules).__name__}")
         for field in ("tag_threshold", "box_threshold", "nms_iou"):
             value = getattr(self, field)
-            number = isinstance(value, int | float)
-            if value is not None and not (number and 0 <= value <= 1):
+            if value is not None and not is_share(value):
                 raise InputError(f"preset {self.name!r}: {field} must lie in [0, 1], got {value!r}")
 
 

@@ -68,7 +68,10 @@ class Rules:
             elif field.name == "least_pixels":
                 if not isinstance(value, numbers.Integral) or int(value) < 1:
                     raise InputError(f"least_pixels: expected a whole number from 1, got {value!r}")
-            elif isinstance(value, bool) or not (
-                isinstance(value, numbers.Real) and 0 <= float(value) <= 1
-            ):
+            elif isinstance(value, bool) or not is_share(value):
                 raise InputError(f"{field.name}: expected a number in [0, 1], got {value!r}")
+
+
+def is_share(value: object) -> bool:
+    """Tell whether a value is a number in [0, 1]."""
+    return isinstance(value, numbers.Real) and 0 <= float(value) <= 1

@@ -249,19 +249,25 @@ def test_objects_of_a_low_combined_score_are_dropped() -> None:
     assert [(one.name, one.reason) for one in found.rejected] == [("car", Reason.LOW_SCORE)]
 
 
+class Wavers(Fixed):
+    """Finds one box, under a name of score 0.8 and under others."""
+
+    def __init__(self, name: str, *others: tuple[str, float]) -> None:
+        super().__init__((name, 0.8, (0, 0, 40, 30)))
+        self.others = others
+
+    def detect(
+        self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
+    ) -> list[sv.Detections]:
+        found = super().detect(images, tags, threshold=threshold)
+        for one in found:
+            one.data["alternatives"] = [self.others]
+        return found
+
+
 def test_a_box_takes_the_most_specific_of_its_names() -> None:
     """The table knows cars for vehicles; what the box might be called stays on record."""
-
-    class Wavers(Fixed):
-        def detect(
-            self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
-        ) -> list[sv.Detections]:
-            found = super().detect(images, tags, threshold=threshold)
-            for one in found:
-                one.data["alternatives"] = [(("car", 0.5), ("tree", 0.3))]
-            return found
-
-    wavers = Wavers(("vehicle", 0.8, (0, 0, 40, 30)))
+    wavers = Wavers("vehicle", ("car", 0.5), ("tree", 0.3))
     model, _ = true_model(detector=wavers, segmenter=wavers)
     found = model.annotate(PAIR.image, tags=["vehicle", "car", "tree"])
     assert found.detections.data["class_name"].tolist() == ["car"]
@@ -275,16 +281,7 @@ def test_a_box_takes_the_most_specific_of_its_names() -> None:
 
 
 def test_other_names_are_called_as_labels_are_called() -> None:
-    class Wavers(Fixed):
-        def detect(
-            self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
-        ) -> list[sv.Detections]:
-            found = super().detect(images, tags, threshold=threshold)
-            for one in found:
-                one.data["alternatives"] = [(("tree", 0.5), ("dog", 0.4))]
-            return found
-
-    wavers = Wavers(("car", 0.8, (0, 0, 40, 30)))
+    wavers = Wavers("car", ("tree", 0.5), ("dog", 0.4))
     options = {
         "detector": wavers,
         "segmenter": wavers,

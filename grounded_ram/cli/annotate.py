@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grounded_ram.cli import results, terminal
-from grounded_ram.cli.inputs import Failure, Inputs, collect
+from grounded_ram.cli.inputs import Failure, Inputs, attempt, collect
 from grounded_ram.cli.options import (
     AsJson,
     Device,
     OwnVocabulary,
     OwnWeights,
-    Settings,
+    RuleSettings,
+    TagThreshold,
     own_weights,
     set_rules,
 )
 from grounded_ram.cli.output import OutputFolder
-from grounded_ram.errors import GroundedRAMError, InputError
+from grounded_ram.errors import InputError
 from grounded_ram.presets import Preset, resolve_preset
 from grounded_ram.registry import find_exporter
 
@@ -80,21 +81,16 @@ class Run:
             names: the source of each picture, and its name in what is written.
         """
         for source, name in names:
-            try:
-                annotation = self.look(source)
-                overlay = self.output.write_overlay(annotation.overlay(), name)
-            except InputError as error:
-                self._fail(source, str(error))
-            except (GroundedRAMError, OSError):
-                raise  # absent weights, a full disk: the next picture would fare no better
-            except Exception as error:  # too large for the memory, say
-                self._fail(source, f"{type(error).__name__}: {error}")
-            else:
+            done = attempt(partial(self._draw, name), source, self.failures)
+            if done is not None:
+                annotation, overlay = done
                 self.pictures.append(results.record(annotation, name, overlay))
                 yield annotation
 
-    def _fail(self, source: str, error: str) -> None:
-        self.failures.append(Failure(source, error))
+    def _draw(self, name: str, source: str) -> tuple[Annotation, Path]:
+        """Annotate a picture and write its overlay."""
+        annotation = self.look(source)
+        return annotation, self.output.write_overlay(annotation.overlay(), name)
 
 
 def annotate(
@@ -111,13 +107,11 @@ def annotate(
         str | None,
         typer.Option(metavar='"A,B"', help="Look for these things instead of asking the tagger."),
     ] = None,
-    tag_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Drop tags scored at or below it.")
-    ] = None,
+    tag_threshold: TagThreshold = None,
     box_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Drop boxes scored at or below it.")
     ] = None,
-    rules: Settings = None,
+    rules: RuleSettings = None,
     formats: Formats = ["coco"],  # noqa: B006
     masks: Annotated[
         Masks, typer.Option(help="Shapes in the COCO file: exact, or outlines.")

@@ -12,12 +12,20 @@ import typer
 
 from grounded_ram.cli import terminal
 from grounded_ram.cli.annotate import Images
-from grounded_ram.cli.inputs import Failure, Inputs, collect, is_url
-from grounded_ram.cli.options import AsJson, Device, OwnVocabulary, OwnWeights, own_weights
-from grounded_ram.errors import GroundedRAMError, InputError
+from grounded_ram.cli.inputs import Failure, Inputs, attempt, collect, is_url
+from grounded_ram.cli.options import (
+    AsJson,
+    Device,
+    OwnVocabulary,
+    OwnWeights,
+    TagThreshold,
+    own_weights,
+)
+from grounded_ram.errors import InputError
 from grounded_ram.presets import Preset, resolve_preset
 
 if TYPE_CHECKING:
+    from grounded_ram.annotation import Tags
     from grounded_ram.autolabel.discovery import Discovery, Row
     from grounded_ram.vocabulary.edits import Edits
 
@@ -50,9 +58,7 @@ def discover(
         str | None,
         typer.Option(help="Whose tagger; see `grounded-ram models`.", show_default="standard"),
     ] = None,
-    tag_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Drop tags scored at or below it.")
-    ] = None,
+    tag_threshold: TagThreshold = None,
     vocabulary: OwnVocabulary = None,
     weights: OwnWeights = None,
     device: Device = "auto",
@@ -157,16 +163,13 @@ def _look(
     if inputs.names:
         terminal.caution(preset)
         _fetch_tagger(preset, options["weights"])
+
+    def tag(source: str) -> Tags:
+        return model.tag_batch([load_image(source).pixels], color="rgb")[0]
+
     for source, name in terminal.progress(inputs.names.items(), len(inputs.names), "tagging"):
-        try:
-            (tags,) = model.tag_batch([load_image(source).pixels], color="rgb")
-        except InputError as error:
-            failures.append(Failure(source, str(error)))
-        except (GroundedRAMError, OSError):
-            raise  # absent weights: the next picture would fare no better
-        except Exception as error:  # too large for the memory, say
-            failures.append(Failure(source, f"{type(error).__name__}: {error}"))
-        else:
+        tags = attempt(tag, source, failures)
+        if tags is not None:
             discovery.add(name, tags)
     return discovery
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
-from grounded_ram.errors import InputError
+from grounded_ram.errors import GroundedRAMError, InputError
+
+DoneT = TypeVar("DoneT")
 
 # fmt: off
 ENDINGS = frozenset({
@@ -74,6 +77,25 @@ def collect(given: Sequence[str], *, leave_out: Path) -> Inputs:
             taken.add(name)
             names[source] = name
     return Inputs(names, root, tuple(failures))
+
+
+def attempt(work: Callable[[str], DoneT], source: str, failures: list[Failure]) -> DoneT | None:
+    """Do something with one input; where that fails, set it aside, so that the next can be done.
+
+    What would spoil the next one as well is raised: absent weights, a full disk.
+
+    Returns:
+        What came of it; None if it failed.
+    """
+    try:
+        return work(source)
+    except InputError as error:
+        failures.append(Failure(source, str(error)))
+    except (GroundedRAMError, OSError):
+        raise
+    except Exception as error:  # too large for the memory, say
+        failures.append(Failure(source, f"{type(error).__name__}: {error}"))
+    return None
 
 
 def is_url(text: str) -> bool:

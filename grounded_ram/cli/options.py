@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,7 +43,11 @@ OwnVocabulary = Annotated[
 ]
 
 
-Settings = Annotated[
+TagThreshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Drop tags scored at or below it.")
+]
+
+RuleSettings = Annotated[
     list[str] | None,
     typer.Option(
         "--rule",
@@ -63,10 +67,7 @@ def set_rules(preset: Preset, given: Sequence[str] | None) -> Preset:
         UnknownNameError: no rule has that name.
     """
     values: dict[str, Any] = {}
-    for text in given or ():
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise InputError(f"--rule expects NAME=VALUE, as in crop_check=drop; got {text!r}")
+    for name, value in _pairs(given, "--rule expects NAME=VALUE, as in crop_check=drop"):
         if name not in (known := ["nms_iou", *(field.name for field in fields(Rules))]):
             raise unknown_name("rule", name, known)
         values[name] = value if name == "crop_check" else _number(value)
@@ -90,10 +91,17 @@ def own_weights(given: Sequence[str] | None) -> dict[str, str]:
     Raises:
         InputError: one is not of the form STAGE=PATH.
     """
-    paths = {}
+    return dict(_pairs(given, "--weights expects STAGE=PATH, as in tagger=ram.pth"))
+
+
+def _pairs(given: Sequence[str] | None, expected: str) -> Iterator[tuple[str, str]]:
+    """Take apart NAME=VALUE.
+
+    Raises:
+        InputError: one is not of that form.
+    """
     for text in given or ():
-        stage, equals, path = text.partition("=")
-        if not (stage and equals and path):
-            raise InputError(f"--weights expects STAGE=PATH, as in tagger=ram.pth; got {text!r}")
-        paths[stage] = path
-    return paths
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise InputError(f"{expected}; got {text!r}")
+        yield name, value

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grounded_ram.export.columns import rejected, scores
+from grounded_ram.export.columns import scores, unlabelled
 
 if TYPE_CHECKING:
     from grounded_ram.annotation import Annotation
@@ -34,9 +34,8 @@ def record(annotation: Annotation, name: str, overlay: Path) -> dict[str, Any]:
             for tag, kind, score in zip(tags.names, tags.kinds, tags.scores, strict=True)
         ],
         "objects": _objects(annotation),
-        "ungrounded": {name: str(reason) for name, reason in annotation.ungrounded.items()},
         "not_found": list(annotation.not_found),
-        "rejected": [rejected(box) for box in annotation.rejected],
+        **unlabelled(annotation),
         "overlay": str(overlay),
     }
 

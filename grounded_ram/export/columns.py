@@ -28,8 +28,15 @@ def scores(annotation: Annotation, row: int) -> dict[str, Any]:
     return told
 
 
-def rejected(box: Rejected) -> dict[str, Any]:
-    """Return a box that became no label, and why."""
+def unlabelled(annotation: Annotation) -> dict[str, Any]:
+    """Return the tags and boxes that became no label, and why."""
+    return {
+        "ungrounded": {name: str(reason) for name, reason in annotation.ungrounded.items()},
+        "rejected": [_rejected(box) for box in annotation.rejected],
+    }
+
+
+def _rejected(box: Rejected) -> dict[str, Any]:
     return {
         "name": box.name,
         "box_score": round(box.box_score, _DIGITS),

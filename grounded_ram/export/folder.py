@@ -9,7 +9,7 @@ from typing import Any
 
 from grounded_ram.annotation import Annotation, ImageFacts
 from grounded_ram.export.coco import to_coco
-from grounded_ram.export.columns import rejected
+from grounded_ram.export.columns import unlabelled
 from grounded_ram.export.files import picture_ending, plain, write_json, write_picture
 from grounded_ram.overlay import draw_overlay
 
@@ -47,8 +47,7 @@ def to_tags(annotation: Annotation) -> dict[str, Any]:
             {"name": name, "score": round(score, 6), "kind": kind} for name, score, kind in rows
         ],
         "objects": len(annotation.detections),
-        "ungrounded": {name: str(reason) for name, reason in annotation.ungrounded.items()},
-        "rejected": [rejected(box) for box in annotation.rejected],
+        **unlabelled(annotation),
         "run": plain(annotation.run),
     }
 

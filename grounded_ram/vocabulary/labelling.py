@@ -162,9 +162,10 @@ class Labelling:
 
     def speaks_for(self, tag: str, label: str) -> bool:
         """Tell whether what is called by a label was found, if a tag was."""
-        if self._called.get(label, label) in self.edits.classes:
+        name = self._called.get(label, label)
+        if name in self.edits.classes:
             return self.label(tag) == label
-        return self.vocabulary.is_a(tag, self._called.get(label, label))
+        return self.vocabulary.is_a(tag, name)
 
     def label(self, name: str) -> str:
         """Return what to call an object that was found as a tag."""

@@ -23,7 +23,7 @@ from grounded_ram.detection.text import PromptTokenizer
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.prompts import make_prompts
 from grounded_ram.weights import Checkpoint, WeightFile
-from tests.detection.found import assert_equal, columns
+from tests.detection.found import assert_equal, assert_tags_are_read_once, columns
 
 Pixels = NDArray[np.uint8]
 SIDES = 64, 110
@@ -135,25 +135,10 @@ def test_neighbours_change_no_bit(detector: GroundingDINODetector, pictures: lis
 def test_each_tag_is_read_once_and_what_was_asked_before_changes_no_bit(
     detector: GroundingDINODetector, pictures: list[Pixels]
 ) -> None:
-    asked = [Tags.of(["dog", "fire hydrant", "train"]), Tags.of(["train", "a bus"])]
-    read: list[int] = []
-    hook = detector.network.bert.register_forward_hook(lambda *_: read.append(1))
-    try:
-        cold = detector.detect(pictures[:2], asked, threshold=0.1)
-        assert len(read) == 6  # [CLS], [SEP] and four tags
-        warm = detector.detect(pictures[:2], asked, threshold=0.1)
-        assert len(read) == 6
-    finally:
-        hook.remove()
-    others = GroundingDINODetector(
+    other = GroundingDINODetector(
         detector.network, detector._tokenizer, short_side=SIDES[0], long_side=SIDES[1]
     )
-    others.detect(pictures[2:], [Tags.of([f"dog {n}" for n in range(99)])], threshold=0.1)
-    after = others.detect(pictures[1::-1], asked[::-1], threshold=0.1)[::-1]
-    for one, two, three in zip(cold, warm, after, strict=True):
-        assert len(one) > 0
-        assert_equal(one, two)
-        assert_equal(one, three)
+    assert_tags_are_read_once(detector, other, detector.network.bert, pictures)
 
 
 @pytest.mark.parametrize("copied", [deepcopy, lambda x: pickle.loads(pickle.dumps(x))])

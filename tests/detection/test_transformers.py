@@ -30,7 +30,7 @@ from grounded_ram.detection.transformers import (
 )
 from grounded_ram.errors import InputError, MissingDependencyError, WeightsError
 from grounded_ram.weights import Checkpoint
-from tests.detection.found import assert_equal, columns
+from tests.detection.found import assert_equal, assert_tags_are_read_once, columns
 from tests.detection.small_networks import (
     SIDES,
     checkpoint,
@@ -282,23 +282,9 @@ class TestEveryFamily:
     def test_each_tag_is_read_once_and_what_was_asked_before_changes_no_bit(
         self, kind: str, pictures: list[Pixels], rows: Callable[[str], Checkpoint]
     ) -> None:
-        asked = [Tags.of(["dog", "fire hydrant", "train"]), Tags.of(["train", "a bus"])]
-        detector, others = load(rows(kind)), load(rows(kind))
-        read: list[int] = []
-        hook = detector.network.model.text_backbone.register_forward_hook(lambda *_: read.append(1))
-        try:
-            cold = detector.detect(pictures[:2], asked, threshold=0.1)
-            assert len(read) == 6  # [CLS], [SEP] and four tags
-            warm = detector.detect(pictures[:2], asked, threshold=0.1)
-            assert len(read) == 6
-        finally:
-            hook.remove()
-        others.detect(pictures[2:], [Tags.of([f"dog {n}" for n in range(99)])], threshold=0.1)
-        after = others.detect(pictures[1::-1], asked[::-1], threshold=0.1)[::-1]
-        for one, two, three in zip(cold, warm, after, strict=True):
-            assert len(one) > 0
-            assert_equal(one, two)
-            assert_equal(one, three)
+        detector, other = load(rows(kind)), load(rows(kind))
+        text_encoder = detector.network.model.text_backbone
+        assert_tags_are_read_once(detector, other, text_encoder, pictures)
 
     @pytest.mark.parametrize("kind", FAMILIES)
     def test_no_tags_no_images_and_nothing_above_the_threshold(
