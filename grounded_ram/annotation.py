@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
@@ -149,17 +149,25 @@ class ImageFacts:
         size_hw: height and width in pixels, after the EXIF orientation was applied.
         sha256: 64 lower-case hex digits that tell this image from every other one.
         notes: facts the user should know, such as "animation: first of 12 frames used".
+        file_name: its path inside a dataset, slashes between folders; None where it is in none.
 
     Raises:
-        InputError: the size is not positive or the digest is not one.
+        InputError: the size is not positive, the digest is not one, or the file name leads out of
+            the dataset.
     """
 
     path: str | None
     size_hw: tuple[int, int]
     sha256: str
     notes: tuple[str, ...] = ()
+    file_name: str | None = None
 
     def __post_init__(self) -> None:
+        if self.file_name is not None and not _is_inside(self.file_name):
+            raise InputError(
+                f'file_name: expected a path inside the dataset, as in "a/b.jpg"; '
+                f"got {self.file_name!r}"
+            )
         if len(self.size_hw) != 2 or min(self.size_hw) < 1:
             raise InputError(f"size_hw: expected a height and a width >= 1, got {self.size_hw}")
         if not re.fullmatch("[0-9a-f]{64}", self.sha256):
@@ -168,6 +176,8 @@ class ImageFacts:
     @property
     def name(self) -> str:
         """The file's name without its folder; for pixels in memory, the digest's start and .png."""
+        if self.file_name is not None:
+            return PurePosixPath(self.file_name).name
         if self.path is None:
             return f"{self.sha256[:16]}.png"
         path = unquote(urlsplit(self.path).path) if "://" in self.path else self.path
@@ -180,7 +190,8 @@ class Annotation:
 
     Args:
         image: which image it is.
-        pixels: (H, W, 3) uint8 RGB, of the image's size.
+        pixels: (H, W, 3) uint8 RGB, of the image's size; None where they were not kept, as in the
+            records of a dataset.
         tags: what the tagger saw, or the tags that the user named.
         detections: N objects. ``xyxy`` (N, 4) absolute pixels; ``mask`` an ``sv.CompactMask`` of
             the image's size, where a mask may be empty; ``class_id`` the row in ``tags``;
@@ -192,22 +203,26 @@ class Annotation:
         ungrounded: the tags that no object carries, in the order of ``tags``, and why.
         run: how it was made: models, digests, thresholds, version.
         rejected: the boxes that became no label, best first, and why.
+        caption: a sentence that describes the image; empty where nobody wrote one.
 
     Raises:
         InputError: the parts do not fit together.
     """
 
     image: ImageFacts
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] | None
     tags: Tags
     detections: sv.Detections
     ungrounded: Mapping[str, Reason] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
+    caption: str = ""
 
     def __post_init__(self) -> None:
         expected = (*self.image.size_hw, 3)
-        if self.pixels.shape != expected or self.pixels.dtype != np.uint8:
+        if self.pixels is not None and (
+            self.pixels.shape != expected or self.pixels.dtype != np.uint8
+        ):
             raise InputError(
                 f"pixels: expected uint8 {expected}, got {self.pixels.dtype} {self.pixels.shape}"
             )
@@ -253,6 +268,8 @@ class Annotation:
     def overlay(self, **options: Any) -> PIL.Image.Image:
         """Draw masks, boxes and labels on a copy of the image; an RGB picture.
 
+        Where the pixels were not kept, the image is read again.
+
         Args:
             **options: as ``grounded_ram.overlay.draw_overlay`` has them.
         """
@@ -290,6 +307,12 @@ def objects(items: Sequence[Any]) -> NDArray[np.object_]:
     for row, item in enumerate(items):
         column[row] = item
     return column
+
+
+def _is_inside(name: str) -> bool:
+    """Tell whether a path with slashes stays inside the folder that it is relative to."""
+    parts = name.split("/")
+    return "\\" not in name and "\0" not in name and not {"", ".", ".."} & set(parts)
 
 
 def _check_masks(detections: sv.Detections, size_hw: tuple[int, int]) -> None:

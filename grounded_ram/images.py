@@ -93,6 +93,22 @@ def load_image(
     raise InputError(f"expected {_ACCEPTED}; got {type(source).__name__}")
 
 
+def load_same(source: ImageSource, sha256: str) -> LoadedImage:
+    """Read a picture again that was read before.
+
+    Args:
+        source: as for ``load_image``.
+        sha256: what the picture's was then.
+
+    Raises:
+        InputError: it cannot be read, or is another one by now.
+    """
+    loaded = load_image(source)
+    if loaded.sha256 != sha256:
+        raise InputError(f"{source!r} was changed since it was labelled; label it again")
+    return loaded
+
+
 def load_images(
     sources: Iterable[ImageSource], *, color: ColorOrder = "bgr", max_pixels: int = MAX_PIXELS
 ) -> list[LoadedImage]:

@@ -19,6 +19,7 @@ from PIL import ImageFont
 
 from grounded_ram.annotation import Annotation
 from grounded_ram.errors import InputError
+from grounded_ram.images import Image, load_same
 
 # fmt: off
 _HEX = [
@@ -122,7 +123,7 @@ def _scaled(annotation: Annotation, scale: float) -> tuple[NDArray[np.uint8], sv
         raise InputError(f"scale: expected more than 0 and up to {LARGEST_SCALE}, got {scale}")
     height, width = annotation.image.size_hw
     new_hw = max(1, round(height * scale)), max(1, round(width * scale))
-    bgr, found = cv2.cvtColor(annotation.pixels, cv2.COLOR_RGB2BGR), annotation.detections
+    bgr, found = cv2.cvtColor(_pixels(annotation), cv2.COLOR_RGB2BGR), annotation.detections
     mask = annotation.masks
     if new_hw != (height, width):
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -134,6 +135,15 @@ def _scaled(annotation: Annotation, scale: float) -> tuple[NDArray[np.uint8], sv
         xyxy, mask=mask, confidence=found.confidence, class_id=found.class_id, data=found.data
     )
     return np.asarray(bgr, np.uint8), scaled
+
+
+def _pixels(annotation: Annotation) -> Image:
+    """Return the image's pixels; where they were not kept, read it again."""
+    if annotation.pixels is not None:
+        return annotation.pixels
+    if annotation.image.path is None:
+        raise InputError(f"{annotation.image.name}: its pixels were not kept, and it has no path")
+    return load_same(annotation.image.path, annotation.image.sha256).pixels
 
 
 def _draw_masks(

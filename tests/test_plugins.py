@@ -66,14 +66,14 @@ USE_IT = """
 import sys
 from pathlib import Path
 from grounded_ram import GroundedRAM
+from grounded_ram.export.dataset import Dataset
 from grounded_ram.registry import find_exporter
 from grounded_ram.scenes.scene import make_scene
 
 scene = make_scene(4)
 model = GroundedRAM("tiny", segmenter="grabcut:opencv")
 annotation = model.annotate(scene.image, color="rgb", tags=[thing.name for thing in scene.objects])
-with find_exporter("csv")(Path(sys.argv[1])) as add:
-    add(annotation)
+find_exporter("table")(Dataset.of([annotation]), Path(sys.argv[1]))
 print(len(annotation.detections), annotation.masks.area.min(), annotation.run["segmenter"]["name"])
 """
 

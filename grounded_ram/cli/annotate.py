@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,7 +88,8 @@ class Run:
 
     def _draw(self, name: str, source: str) -> tuple[Annotation, Path]:
         """Annotate a picture and write its overlay."""
-        annotation = self.look(source)
+        seen = self.look(source)
+        annotation = replace(seen, image=replace(seen.image, file_name=name))
         return annotation, self.output.write_overlay(annotation.overlay(), name)
 
 
@@ -195,7 +195,7 @@ def _run(
         terminal.caution(preset)
         with terminal.downloading() as on_progress:
             model.fetch_weights(tagger=tags is None, on_progress=on_progress)
-        _annotate_into(exporters.values(), run, inputs, masks)
+        _annotate_into(exporters, run, inputs, masks)
     written = {"coco": str(output.coco)} if run.pictures and "coco" in exporters else {}
     written |= {"results": str(output.results)} if run.pictures else {}
     report = {
@@ -211,21 +211,23 @@ def _run(
     return report
 
 
-def _annotate_into(exporters: Iterable[Exporter], run: Run, inputs: Inputs, masks: Masks) -> None:
-    """Annotate picture by picture while the datasets are written; write none of no pictures."""
+def _annotate_into(
+    exporters: Mapping[str, Exporter], run: Run, inputs: Inputs, masks: Masks
+) -> None:
+    """Annotate picture by picture, then write the datasets; write none of no pictures."""
+    from grounded_ram.export.dataset import Dataset
+    from grounded_ram.export.records import Spool
+
     names = inputs.names.items()
-    annotations = run.annotate(terminal.progress(names, len(names), "annotating"))
-    first = next(annotations, None)
-    if first is None:
-        return
-    with ExitStack() as stack:
-        adds = [
-            stack.enter_context(exporter(run.output.folder, root=inputs.root, masks=masks.value))
-            for exporter in exporters
-        ]
-        for annotation in chain([first], annotations):
-            for add in adds:
-                add(annotation)
+    with tempfile.TemporaryFile() as file:
+        spool = Spool(file)
+        for annotation in run.annotate(terminal.progress(names, len(names), "annotating")):
+            spool.add(annotation)
+        if not run.pictures:
+            return
+        dataset = Dataset.reading(spool.read)
+        for name, exporter in exporters.items():
+            exporter(dataset, run.output.folder_of(name), masks=masks.value)
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 DIR/annotations.coco.json   every picture, every object, its mask
 DIR/results.json            what ``--json`` prints: tags, boxes, scores, failures
 DIR/overlays/NAME.jpg       each picture with masks, boxes and labels drawn on it
+DIR/FORMAT/...              the dataset in each other format
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ class OutputFolder:
                 f"{str(in_the_way[0])!r} is there from an earlier run; "
                 "choose another folder with -o, or replace it with --overwrite"
             )
+
+    def folder_of(self, name: str) -> Path:
+        """Return where a format goes."""
+        return self.folder if name == "coco" else self.folder / name
 
     def write_overlay(self, picture: PIL.Image.Image, name: str) -> Path:
         """Write a drawn picture under the name of its original, and return where."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ def _without(tags: Tags, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _mask_iou(truth: Annotation, result: Annotation) -> NDArray[np.float64]:
     """Return (N, M) shared pixels over all pixels of each true mask with each result's."""
-    pixels = truth.pixels[..., 0].size
+    pixels = math.prod(truth.image.size_hw)
     a, b = (it.masks.to_dense().reshape(-1, pixels).astype(float) for it in (truth, result))
     shared = a @ b.T
     return np.asarray(shared / np.maximum(a.sum(1)[:, None] + b.sum(1)[None] - shared, 1))

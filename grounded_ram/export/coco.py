@@ -1,19 +1,19 @@
 """COCO datasets: one JSON file for one image or for a whole folder.
 
-Ids count from 1. Categories are the names that have an object in the file, sorted, with the tag's
-kind as ``supercategory``. ``area`` counts mask pixels, ``bbox`` is tight around them, ``iscrowd``
-is always 0. Objects with an empty mask are left out; images without objects stay in.
+Ids count from 1. Categories are the names that have an object in the dataset, sorted, with the
+tag's kind as ``supercategory``. ``area`` counts mask pixels, ``bbox`` is tight around them,
+``iscrowd`` is always 0. Objects with an empty mask are left out; images without objects stay in.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any, get_args
+from typing import IO, Any, TypeAlias, get_args
 
 import numpy as np
 
@@ -21,11 +21,16 @@ from grounded_ram.annotation import Annotation, ImageFacts
 from grounded_ram.errors import InputError
 from grounded_ram.export import shapes
 from grounded_ram.export.columns import scores
-from grounded_ram.export.exporter import Add, MaskFormat
+from grounded_ram.export.dataset import Dataset
+from grounded_ram.export.exporter import MaskFormat
 from grounded_ram.export.files import plain, replacing
+from grounded_ram.export.pictures import Pictures
 
 FILE_NAME = "annotations.coco.json"
-"""What a folder's COCO file is called."""
+"""What a folder's COCO file is called; with splits, each begins with the name of its split."""
+
+Add: TypeAlias = Callable[[Annotation], None]
+"""Writes one image."""
 
 
 def to_coco(
@@ -42,6 +47,7 @@ def to_coco(
             give back the same pixels in pycocotools; readers that paint a polygon's border too, as
             supervision does, add one row and one column.
         root: ``file_name`` is each image's path relative to this folder; None means its bare name.
+            Images that have a ``file_name`` keep it.
 
     Raises:
         InputError: an image lies outside ``root``, or two images would have one ``file_name``.
@@ -80,14 +86,24 @@ def write_coco(
 
 @contextmanager
 def open_coco(
-    path: str | Path, *, masks: MaskFormat = "rle", root: str | Path | None = None
+    path: str | Path,
+    *,
+    masks: MaskFormat = "rle",
+    root: str | Path | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> Iterator[Add]:
-    """Open a COCO file to add images to, one by one; arguments as for ``to_coco``.
+    """Open a COCO file to add images to, one by one; other arguments as for ``to_coco``.
+
+    Args:
+        path: the file.
+        masks: how shapes are written.
+        root: what file names are relative to.
+        kinds: the categories and their kinds; None means those that have an object in the file.
 
     Neither the images nor their objects are kept in memory. The file appears once the block ends;
     if that raises, an older file of that name stays as it was.
     """
-    ledger = _Ledger(masks, root)
+    ledger = _Ledger(masks, root, kinds)
     path = Path(path)
     with replacing(path) as file, tempfile.TemporaryFile(dir=path.parent) as spool:
 
@@ -105,23 +121,42 @@ def open_coco(
 
 
 def export_coco(
-    folder: Path, *, root: Path | None = None, masks: MaskFormat = "rle"
-) -> AbstractContextManager[Add]:
-    """Open the COCO file of a folder; see ``export.exporter.Exporter``."""
-    return open_coco(folder / FILE_NAME, masks=masks, root=root)
+    dataset: Dataset, folder: Path, *, masks: MaskFormat = "rle", pictures: Pictures = "none"
+) -> None:
+    """Write one COCO file, or one for each split; see ``export.exporter.Exporter``.
+
+    COCO files name the pictures and do not hold them.
+    """
+    with ExitStack() as stack:
+
+        def opened(name: str) -> Add:
+            file = open_coco(folder / name, masks=masks, kinds=dataset.kinds)
+            return stack.enter_context(file)
+
+        if not dataset.splits:
+            files = {"train": opened(FILE_NAME)}
+        else:
+            files = {name: opened(f"{name}.coco.json") for name in dataset.split_names}
+        for annotation in dataset:
+            files[dataset.split_of(annotation)](annotation)
 
 
 class _Ledger:
     """Numbers images and objects as they come, and keeps what the whole file must know."""
 
-    def __init__(self, masks: MaskFormat, root: str | Path | None) -> None:
+    def __init__(
+        self,
+        masks: MaskFormat,
+        root: str | Path | None,
+        kinds: Mapping[str, str] | None = None,
+    ) -> None:
         if masks not in get_args(MaskFormat):
             raise InputError(f"masks: expected one of {get_args(MaskFormat)}, got {masks!r}")
         self.masks = masks
         self.root = None if root is None else Path(root)
         self.images = 0
         self.objects = 0
-        self.kinds: dict[str, str] = {}
+        self.kinds: dict[str, str] = dict(kinds or {})
         self.digests: dict[str, str] = {}
         self.run: dict[str, Any] | None = None
 
@@ -200,6 +235,8 @@ def _kind(annotation: Annotation, row: int) -> str:
 
 
 def _relative_name(facts: ImageFacts, root: Path | None) -> str:
+    if facts.file_name is not None:
+        return facts.file_name
     if root is None or facts.path is None or "://" in facts.path:
         return facts.name
     path = Path(facts.path)

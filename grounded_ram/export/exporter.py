@@ -1,36 +1,37 @@
-"""What an exporter is: a file format that annotations are added to one by one."""
+"""What an exporter is: a file format that a dataset is written in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol
 
-from grounded_ram.annotation import Annotation
+from grounded_ram.export.dataset import Dataset
+from grounded_ram.export.pictures import Pictures
 
 MaskFormat = Literal["rle", "polygon"]
 """How shapes are written where a format has both."""
 
-Add: TypeAlias = Callable[[Annotation], None]
-"""Writes one image."""
-
 
 class Exporter(Protocol):
-    """A format: ``contextlib.contextmanager`` makes one of a generator that yields an ``Add``."""
+    """A format: a function that writes a dataset into a folder."""
 
     def __call__(
-        self, folder: Path, *, root: Path | None = None, masks: MaskFormat = "rle"
-    ) -> AbstractContextManager[Add]:
-        """Open the files of a new dataset.
+        self,
+        dataset: Dataset,
+        folder: Path,
+        *,
+        masks: MaskFormat = "rle",
+        pictures: Pictures = "link",
+    ) -> None:
+        """Write all files of a dataset.
 
         Args:
-            folder: where the files go; made if absent.
-            root: the folder that the images' names are relative to; None means their bare names.
+            dataset: may be read several times; it never is in memory as a whole.
+            folder: empty, or not there yet; the caller moves it to its place once it is complete.
             masks: how shapes are written, where the format has both.
+            pictures: how pictures come along, where the format holds them.
 
-        Returns:
-            A context manager that gives the function which adds one image. When its block ends the
-            files are complete; if it raises, older files of their names stay as they were.
+        Raises:
+            InputError: something cannot be written in this format.
         """
         ...

@@ -66,13 +66,10 @@ def test_a_folder_becomes_a_table_overlays_and_one_coco_file(folder: Path) -> No
 
 
 EXPORT_NAMES = """
-from contextlib import contextmanager
-
-@contextmanager
-def export_names(folder, *, root=None, masks="rle"):
-    names = [masks]
-    yield lambda annotation: names.append(annotation.image.name)
-    (folder / "names.txt").write_text(" ".join(names))
+def export_names(dataset, folder, *, masks="rle", pictures="link"):
+    folder.mkdir()
+    names = [annotation.image.name for annotation in dataset]
+    (folder / "names.txt").write_text(" ".join([masks, *names]))
 """
 
 
@@ -89,11 +86,11 @@ def test_a_plug_in_writes_its_format_beside_or_instead_of_coco(
 
     both = ["--format", "coco", "--format", "names", "--masks", "polygon"]
     assert run("photos", "-o", "both", *both).exit_code == 0
-    assert (folder / "both/names.txt").read_text() == "polygon scene-5.png scene-8.png"
+    assert (folder / "both/names/names.txt").read_text() == "polygon scene-5.png scene-8.png"
     assert len(read(folder / "both/annotations.coco.json")["images"]) == 2
 
     done = run("photos", "-o", "one", "--format", "names", "--json")
-    assert (folder / "one/names.txt").read_text() == "rle scene-5.png scene-8.png"
+    assert (folder / "one/names/names.txt").read_text() == "rle scene-5.png scene-8.png"
     assert not (folder / "one/annotations.coco.json").exists()
     assert "coco" not in json.loads(done.stdout)
 
@@ -313,7 +310,7 @@ def test_an_accident_with_one_picture_is_its_failure_alone(tmp_path: Path) -> No
     }
     job = Run(looking(outcomes), OutputFolder(tmp_path), [])
     done = list(job.annotate([(name, name) for name in outcomes]))
-    assert done == [outcomes["c.png"]]
+    assert [one.image.file_name for one in done] == ["c.png"]
     assert [(f.input, f.error) for f in job.failures] == [
         ("a.png", "MemoryError: no room"),
         ("b.png", "no picture"),
