@@ -99,6 +99,7 @@ class Reason(str, Enum):
     NO_BOX = "no box was found"
     NO_BOX_LEFT = "its boxes were rejected"
 
+    LOW_BOX = "its box score is at or below the label's own threshold"
     SAME_OBJECT = "another label of the same object is better"
     SAME_NAME = "another box of the same object is better"
     PIECE = "a piece of an object of that name"

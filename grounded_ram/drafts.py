@@ -38,6 +38,7 @@ class Draft:
         image: the picture.
         seen: its tags, synonyms merged.
         labels: what to look for and what to call it.
+        box_threshold: of boxes whose label has none of its own.
         nms_iou: see ``presets.Preset``.
         rules: all other thresholds.
 
@@ -51,6 +52,7 @@ class Draft:
     image: LoadedImage
     seen: Tags
     labels: Labels
+    box_threshold: float
     nms_iou: float
     rules: Rules
     wanted: Tags = field(init=False)
@@ -63,7 +65,11 @@ class Draft:
         self.tags = self.labels.labelled(self.seen, self.wanted)
 
     def take_boxes(self, boxes: sv.Detections) -> None:
-        """Call the boxes as their labels are called, and keep one for each object."""
+        """Call the boxes as their labels are called, and keep one for each object.
+
+        The detector was asked with the lowest threshold that any label has; of the others, boxes
+        that it would not have found at theirs go without a word.
+        """
         named = most_specific(
             [self.labels.label(str(name)) for name in boxes.data["class_name"]],
             np.asarray(boxes.confidence).tolist(),
@@ -84,6 +90,7 @@ class Draft:
                 "alternatives": objects([others for _, others in named]),
             },
         )
+        self._drop_low_boxes()
         self._merge()
 
     def take_masks(self, found: sv.Detections) -> None:
@@ -114,17 +121,38 @@ class Draft:
         ]
         self.found = self.found.select(~(denied | low))
 
-    def finish(self, run: Mapping[str, Any]) -> Annotation:
+    def finish(self, run: Mapping[str, Any], caption: str = "") -> Annotation:
         """Return what is known of the image in the end."""
         image = self.image
         facts = ImageFacts(image.path, image.pixels.shape[:2], image.sha256, image.notes)
         best_first = sorted(self.rejected, key=lambda one: (-one.box_score, one.name, one.box_xyxy))
         return Annotation(
-            facts, image.pixels, self.tags, self.found, self._ungrounded(), run, tuple(best_first)
+            facts,
+            image.pixels,
+            self.tags,
+            self.found,
+            self._ungrounded(),
+            run,
+            tuple(best_first),
+            caption,
         )
 
     def _labelled(self, others: Alternatives) -> Alternatives:
         return tuple((self.labels.label(name), score) for name, score in others)
+
+    def _drop_low_boxes(self) -> None:
+        names = [str(name) for name in self.found.data["class_name"]]
+        own = [self.labels.box_threshold(name) for name in names]
+        asked = self.labels.lowest_box_threshold(self.box_threshold)
+        usual = self.box_threshold if asked < self.box_threshold else -1  # the detector saw to it
+        limits = np.array([usual if limit is None else limit for limit in own], np.float32)
+        low = np.asarray(self.found.data["box_score"]) <= limits
+        self.rejected += [
+            Rejected.of(self.found, row, Reason.LOW_BOX)
+            for row in np.flatnonzero(low).tolist()
+            if own[row] is not None
+        ]
+        self.found = self.found.select(~low)
 
     def _merge(self) -> None:
         self.found, gone = merge(

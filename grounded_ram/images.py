@@ -29,6 +29,7 @@ Image: TypeAlias = NDArray[np.uint8]
 
 ImageSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image | NDArray[Any] | torch.Tensor"
+    " | LoadedImage"
 )
 
 MAX_PIXELS = 178_956_970
@@ -45,7 +46,7 @@ _ACCEPTED = (
 
 @dataclass(frozen=True, eq=False)
 class LoadedImage:
-    """A picture ready for the models, and where it came from.
+    """A picture ready for the models, and where it came from; it is a source of pictures too.
 
     Args:
         pixels: The picture; nobody else holds this array.
@@ -75,6 +76,8 @@ def load_image(
     """
     if color not in get_args(ColorOrder):
         raise InputError(f"color: expected 'bgr' or 'rgb', got {color!r}")
+    if isinstance(source, LoadedImage):
+        return source
     if isinstance(source, np.ndarray):
         return _load_array(np.asarray(source), color)
     if isinstance(source, PIL.Image.Image):

@@ -12,30 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import supervision as sv
-
 import grounded_ram
 from grounded_ram.annotation import Annotation, Tags
-from grounded_ram.backends import (
-    METHODS,
-    Backend,
-    StageT,
-    check_boxes,
-    check_masks,
-    check_tags,
-    no_boxes,
-    no_masks,
-)
 from grounded_ram.drafts import Draft
-from grounded_ram.errors import InputError, WeightsError
+from grounded_ram.errors import InputError
 from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, load_image, load_images
 from grounded_ram.presets import Preset, resolve_preset
 from grounded_ram.rules import Rules, is_share
 from grounded_ram.runtime import pick_device, pick_dtype
-from grounded_ram.stages import Detector, HasThresholds, Segmenter, Tagger
+from grounded_ram.stages import Detector, Segmenter, Tagger
+from grounded_ram.trio import Trio
 from grounded_ram.vocabulary.edits import Edits, read_edits
 from grounded_ram.vocabulary.labelling import Labelling, Labels, Words
-from grounded_ram.weights import Checkpoint, OnProgress, fetch_all, with_missing
+from grounded_ram.weights import OnProgress
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +54,8 @@ class GroundedRAM:
         rules: instead of the preset's: all other thresholds between a box and a label.
         vocabulary: your own edits of what is looked for and how labels are called: a YAML file, see
             ``grounded_ram.vocabulary.edits``, or what is read from one.
+        captions: describe each picture in a sentence, by a tagger that can, such as
+            "tag2text:swin-b", guided by what it sees there.
         max_pixels: larger pictures are refused.
 
     Attributes:
@@ -93,6 +84,7 @@ class GroundedRAM:
         nms_iou: float | None = None,
         rules: Rules | None = None,
         vocabulary: str | os.PathLike[str] | Edits | None = None,
+        captions: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         row = resolve_preset(preset)
@@ -103,47 +95,41 @@ class GroundedRAM:
         elif not isinstance(edits, Edits | None):
             raise InputError(f"vocabulary: expected a path or Edits, got {type(edits).__name__}")
         asked = {"weights": own, "device": device, "dtype": dtype, "max_pixels": max_pixels}
-        self._asked: dict[str, Any] = asked | {"vocabulary": edits}
+        self._asked: dict[str, Any] = asked | {"vocabulary": edits, "captions": captions}
+        self._captions = captions
         self._max_pixels = max_pixels
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
-        where: dict[str, Any] = {"own_files": own, "device": self.device, "dtype": self.dtype}
-        self._tagger: Backend[Tagger] = Backend(
-            "tagger", row.tagger if tagger is None else tagger, **where
-        )
-        self._detector: Backend[Detector] = Backend(
-            "detector", row.detector if detector is None else detector, **where
-        )
-        self._segmenter: Backend[Segmenter] = Backend(
-            "segmenter",
-            row.segmenter if segmenter is None else segmenter,
-            other=self._detector,
-            **where,
-        )
-        self.preset = replace(
+        self._trio = Trio(
             row,
-            tagger=self._tagger.name,
-            detector=self._detector.name,
-            segmenter=self._segmenter.name,
-            rules=row.rules if rules is None else rules,
-            **_shares(tag_threshold=tag_threshold, box_threshold=box_threshold, nms_iou=nms_iou),
+            tagger=tagger,
+            detector=detector,
+            segmenter=segmenter,
+            own_files=own,
+            device=self.device,
+            dtype=self.dtype,
         )
+        given: dict[str, Any] = {
+            **self._trio.names,
+            **_shares(tag_threshold=tag_threshold, box_threshold=box_threshold, nms_iou=nms_iou),
+        }
+        self.preset = replace(row, rules=row.rules if rules is None else rules, **given)
         self._labelling = Labelling(self.preset.ground_kinds, edits)
 
     @property
     def tagger(self) -> Tagger:
         """Return the tagger, loaded if it was not yet."""
-        return self._load(self._tagger)
+        return self._trio.tagger
 
     @property
     def detector(self) -> Detector:
         """Return the detector, loaded if it was not yet."""
-        return self._load(self._detector)
+        return self._trio.detector
 
     @property
     def segmenter(self) -> Segmenter:
         """Return the segmenter, loaded if it was not yet."""
-        return self._load(self._segmenter)
+        return self._trio.segmenter
 
     def __repr__(self) -> str:
         row = self.preset
@@ -153,12 +139,14 @@ class GroundedRAM:
         )
 
     def __reduce__(self) -> tuple[partial[GroundedRAM], tuple[()]]:
-        choices: dict[str, Any] = {
-            "tagger": self._tagger.choice,
-            "detector": self._detector.choice,
-            "segmenter": self._segmenter.choice,
-        }
-        return partial(type(self), self.preset, **choices, **self._asked), ()
+        return partial(type(self), self.preset, **self._choices()), ()
+
+    def on(self, device: str | torch.device) -> GroundedRAM:
+        """Return a model of the same choices for another device; it loads its own weights."""
+        return type(self)(self.preset, **{**self._choices(), "device": device})
+
+    def _choices(self) -> dict[str, Any]:
+        return {**self._trio.choices, **self._asked}
 
     def fetch_weights(self, *, tagger: bool = True, on_progress: OnProgress | None = None) -> None:
         """Download now what the first image would otherwise wait for.
@@ -171,22 +159,8 @@ class GroundedRAM:
             WeightsError: some cannot be had; the message names all that is missing.
         """
         asked = tagger and self._labelling.edits.ask == "tagger"
-        asked = asked or self.preset.rules.crop_check != "off"
-        fetch_all(self._checkpoints(0 if asked else 1), on_progress=on_progress)
-
-    def _checkpoints(self, first: int) -> list[Checkpoint]:
-        """Return what the named backends are read from, beginning with a stage by its number."""
-        stages = (self._tagger, self._detector, self._segmenter)[first:]
-        rows = [stage.checkpoint for stage in stages if stage.checkpoint is not None]
-        return [row for place, row in enumerate(rows) if row not in rows[:place]]
-
-    def _load(self, backend: Backend[StageT]) -> StageT:
-        """Return a stage's object; where its weights are missing, tell the later stages' too."""
-        try:
-            return backend.get()
-        except WeightsError as error:
-            rows = self._checkpoints(list(METHODS).index(backend.stage))
-            raise with_missing(error, rows) from error.__cause__
+        asked = asked or self._captions or self.preset.rules.crop_check != "off"
+        self._trio.fetch(tagger=asked, on_progress=on_progress)
 
     def annotate(
         self,
@@ -273,77 +247,58 @@ class GroundedRAM:
             Draft(image, labelling.merge_synonyms(tags), labelling, **self._thresholds())
             for image, tags in zip(loaded, seen, strict=True)
         ]
-        boxes = self._detect(pixels, [draft.wanted for draft in drafts])
+        threshold = labelling.lowest_box_threshold(self.preset.box_threshold)
+        boxes = self._trio.detect(pixels, [draft.wanted for draft in drafts], threshold)
         for draft, found in zip(drafts, boxes, strict=True):
             draft.take_boxes(found)
-        objects = self._segment(pixels, [draft.found for draft in drafts])
-        look = None if self.preset.rules.crop_check == "off" else self._look
+        objects = self._trio.segment(pixels, [draft.found for draft in drafts])
+        look = None if self.preset.rules.crop_check == "off" else self._trio.look
         for draft, found in zip(drafts, objects, strict=True):
             draft.take_masks(found)
             draft.judge(look)
-        run = self._record(asked_tagger=given is None or look is not None)
-        return [draft.finish(run) for draft in drafts]
+        written = self._trio.caption(pixels, seen) if self._captions else [""] * len(pixels)
+        run = self._record(asked_tagger=self._asks_tagger(given))
+        pairs = zip(drafts, written, strict=True)
+        return [draft.finish(run, caption) for draft, caption in pairs]
+
+    def _asks_tagger(self, given: Tags | None) -> bool:
+        return given is None or self._captions or self.preset.rules.crop_check != "off"
 
     def _thresholds(self) -> dict[str, Any]:
-        return {"nms_iou": self.preset.nms_iou, "rules": self.preset.rules}
+        row = self.preset
+        return {
+            "box_threshold": row.box_threshold,
+            "nms_iou": row.nms_iou,
+            "rules": row.rules,
+        }
 
     def _tag(self, images: list[Image]) -> list[Tags]:
-        tagger, threshold = self.tagger, self.preset.tag_threshold
-        if limits := self._labelling.thresholds():
-            if not isinstance(tagger, HasThresholds):
-                raise InputError(
-                    f"{self._tagger.name} has no method with_thresholds, so that the vocabulary "
-                    "cannot set thresholds of single tags; leave them out"
-                )
-            tagger, threshold = tagger.with_thresholds(limits, threshold), None
-        found = tagger.tag(images, threshold=threshold)
-        return check_tags(found, images, self._tagger)
+        limits = self._labelling.thresholds()
+        return self._trio.tag(images, threshold=self.preset.tag_threshold, limits=limits)
 
-    def _look(self, crops: list[Image]) -> list[Tags]:
-        """Tag parts of pictures, whatever the scores."""
-        return check_tags(self.tagger.tag(crops, threshold=0.0), crops, self._tagger)
+    def record(self, *, tags: Sequence[str] | Tags | None = None) -> dict[str, Any]:
+        """Say how ``annotate`` makes its results, so that they can be made again; loads nothing.
 
-    def _detect(self, images: list[Image], tags: list[Tags]) -> list[sv.Detections]:
-        """Find boxes; an image without tags is not looked at."""
-        boxes = [no_boxes() for _ in images]
-        rows = [i for i, wanted in enumerate(tags) if len(wanted)]
-        if rows:
-            some, theirs = [images[i] for i in rows], [tags[i] for i in rows]
-            found = self.detector.detect(some, theirs, threshold=self.preset.box_threshold)
-            checked = check_boxes(found, some, theirs, self._detector)
-            for i, one in zip(rows, checked, strict=True):
-                boxes[i] = one
-        return boxes
+        Args:
+            tags: as for ``annotate``.
 
-    def _segment(self, images: list[Image], boxes: list[sv.Detections]) -> list[sv.Detections]:
-        """Cut each box's mask; an image without boxes is not looked at."""
-        rows = [i for i, found in enumerate(boxes) if len(found)]
-        objects = [
-            found if len(found) else no_masks(found, image)
-            for found, image in zip(boxes, images, strict=True)
-        ]
-        if rows:
-            some, theirs = [images[i] for i in rows], [boxes[i] for i in rows]
-            found = self.segmenter.segment(some, theirs)
-            checked = check_masks(found, some, theirs, self._segmenter)
-            for i, one in zip(rows, checked, strict=True):
-                objects[i] = one
-        return objects
+        Raises:
+            InputError: the tags cannot be used.
+        """
+        return self._record(asked_tagger=self._asks_tagger(self._named(tags)[1]))
 
     def _record(self, *, asked_tagger: bool) -> dict[str, Any]:
-        """Say how a result was made, so that it can be made again."""
         return {
             "version": grounded_ram.__version__,
             "preset": self.preset.name,
-            "tagger": self._tagger.record() if asked_tagger else None,
-            "detector": self._detector.record(),
-            "segmenter": self._segmenter.record(),
+            **self._trio.record(tagger=asked_tagger),
             "tag_threshold": self.preset.tag_threshold if asked_tagger else None,
             "box_threshold": self.preset.box_threshold,
             "nms_iou": self.preset.nms_iou,
             "rules": asdict(self.preset.rules),
             "ground_kinds": list(self._labelling.kinds),
             "vocabulary": self._labelling.edits.record(),
+            "captions": self._captions,
             "device": str(self.device),
             "dtype": _name_of(self.dtype),
         }

@@ -48,7 +48,21 @@ BUILTIN: Mapping[Stage, Mapping[str, str]] = {
 GROUPS: Mapping[Stage, str] = {stage: f"grounded_ram.{stage}s" for stage in BUILTIN}
 """The entry-point group of each stage."""
 
-EXPORTERS: Mapping[str, str] = {"coco": "grounded_ram.export.coco:export_coco"}
+EXPORTERS: Mapping[str, str] = {
+    "coco": "grounded_ram.export.coco:export_coco",
+    "coco-captions": "grounded_ram.export.image_level:export_captions",
+    "coco-tags": "grounded_ram.export.image_level:export_tags",
+    "csv": "grounded_ram.export.table:export_table",
+    "cvat": "grounded_ram.export.cvat:export_cvat",
+    "fiftyone": "grounded_ram.export.fiftyone:export_fiftyone",
+    "label-studio": "grounded_ram.export.label_studio:export_label_studio",
+    "labelme": "grounded_ram.export.labelme:export_labelme",
+    "panoptic": "grounded_ram.export.panoptic:export_panoptic",
+    "parquet": "grounded_ram.export.parquet:export_parquet",
+    "voc": "grounded_ram.export.voc:export_voc",
+    "yolo": "grounded_ram.export.yolo:export_yolo_segment",
+    "yolo-detect": "grounded_ram.export.yolo:export_yolo_detect",
+}
 """Our own formats: the exporter of each by name."""
 
 EXPORTER_GROUP = "grounded_ram.exporters"

@@ -44,6 +44,20 @@ class HasThresholds(Protocol):
         ...
 
 
+@runtime_checkable
+class HasCaptions(Protocol):
+    """A tagger that also says in a sentence what is in a picture."""
+
+    def caption(self, images: Sequence[Image], *, tags: Sequence[Tags] | None = None) -> list[str]:
+        """Return the caption of each image.
+
+        Args:
+            images: B images.
+            tags: what each caption should speak of; None means what the tagger sees.
+        """
+        ...
+
+
 class Detector(Protocol):
     """Finds boxes for named things."""
 

@@ -45,6 +45,7 @@ ROOMS = (
     "crops",
     "drafts",
     "backends",
+    "trio",
     "pipeline",
     "overlay",
     "export",

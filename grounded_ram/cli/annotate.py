@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,18 +15,24 @@ from grounded_ram.cli import results, terminal
 from grounded_ram.cli.inputs import Failure, Inputs, attempt, collect
 from grounded_ram.cli.options import (
     AsJson,
+    BoxThreshold,
     Device,
+    Formats,
+    MaskKind,
+    Masks,
+    OwnTags,
     OwnVocabulary,
     OwnWeights,
+    PresetName,
     RuleSettings,
     TagThreshold,
+    adjusted,
+    find_exporters,
     own_weights,
-    set_rules,
+    split_tags,
 )
 from grounded_ram.cli.output import OutputFolder
-from grounded_ram.errors import InputError
 from grounded_ram.presets import Preset, resolve_preset
-from grounded_ram.registry import find_exporter
 
 if TYPE_CHECKING:
     from grounded_ram.annotation import Annotation
@@ -44,17 +49,6 @@ Images = Annotated[
         help="Files, http(s) URLs, folders (their pictures, sub-folders too) or patterns.",
     ),
 ]
-Formats = Annotated[
-    list[str],
-    typer.Option("--format", help="coco, or what a plug-in adds; may come several times."),
-]
-
-
-class Masks(str, Enum):
-    """How the COCO file writes shapes."""
-
-    rle = "rle"
-    polygon = "polygon"
 
 
 @dataclass
@@ -99,23 +93,13 @@ def annotate(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")
     ] = Path("grounded-ram-output"),
-    preset: Annotated[
-        str | None,
-        typer.Option(help="Which models; see `grounded-ram models`.", show_default="standard"),
-    ] = None,
-    tags: Annotated[
-        str | None,
-        typer.Option(metavar='"A,B"', help="Look for these things instead of asking the tagger."),
-    ] = None,
+    preset: PresetName = None,
+    tags: OwnTags = None,
     tag_threshold: TagThreshold = None,
-    box_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Drop boxes scored at or below it.")
-    ] = None,
+    box_threshold: BoxThreshold = None,
     rules: RuleSettings = None,
     formats: Formats = ["coco"],  # noqa: B006
-    masks: Annotated[
-        Masks, typer.Option(help="Shapes in the COCO file: exact, or outlines.")
-    ] = Masks.rle,
+    masks: MaskKind = Masks.rle,
     vocabulary: OwnVocabulary = None,
     weights: OwnWeights = None,
     device: Device = "auto",
@@ -128,14 +112,13 @@ def annotate(
 
     Exit code 0: all done; 1: some inputs failed, the others are done; 2: wrong usage.
     """
-    row = _adjusted(resolve_preset(preset), tag_threshold, box_threshold)
-    row = set_rules(row, rules)
-    asked = None if tags is None else _split(tags)
+    row = adjusted(resolve_preset(preset), tag_threshold, box_threshold, rules)
+    asked = split_tags(tags)
     folder = OutputFolder(output)
     if not overwrite:
         folder.refuse_to_overwrite()
     inputs = collect(images, leave_out=output)
-    exporters = {name: find_exporter(name) for name in formats}
+    exporters = find_exporters(formats)
     with terminal.clean_stdout():
         report = _run(
             row,
@@ -156,24 +139,6 @@ def annotate(
         _show(report)
     if report["failed"]:
         raise typer.Exit(1)
-
-
-def _adjusted(row: Preset, tag_threshold: float | None, box_threshold: float | None) -> Preset:
-    if tag_threshold is not None:
-        row = replace(row, tag_threshold=tag_threshold)
-    if box_threshold is not None:
-        row = replace(row, box_threshold=box_threshold)
-    return row
-
-
-def _split(tags: str) -> list[str]:
-    each: dict[str, str] = {}
-    for name in filter(None, map(str.strip, tags.split(","))):
-        each.setdefault(name.casefold(), name)
-    names = list(each.values())
-    if not names:
-        raise InputError(f'--tags must name things, as in --tags "red car,tree"; got {tags!r}')
-    return names
 
 
 def _run(

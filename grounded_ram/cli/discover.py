@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from grounded_ram.autolabel.items import is_url
 from grounded_ram.cli import terminal
 from grounded_ram.cli.annotate import Images
-from grounded_ram.cli.inputs import Failure, Inputs, attempt, collect, is_url
+from grounded_ram.cli.inputs import Failure, Inputs, attempt, collect
 from grounded_ram.cli.options import (
     AsJson,
     Device,

@@ -10,17 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
+from grounded_ram.autolabel.items import ENDINGS, is_url, is_utf8
 from grounded_ram.errors import GroundedRAMError, InputError
 
 DoneT = TypeVar("DoneT")
-
-# fmt: off
-ENDINGS = frozenset({
-    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif",
-    ".tiff", ".webp",
-})
-# fmt: on
-"""Files in folders that are taken for pictures, in capitals too; files named singly always are."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +91,11 @@ def attempt(work: Callable[[str], DoneT], source: str, failures: list[Failure]) 
     return None
 
 
-def is_url(text: str) -> bool:
-    """Tell whether an input is an address and not a path."""
-    return "://" in text
-
-
 def _pictures(text: str, leave_out: Path) -> Iterator[str]:
     if is_url(text):
         yield text
         return
-    if not _is_utf8(text):
+    if not is_utf8(text):
         raise InputError(f"the file name {text!a} is no valid text; rename the file")
     path = Path(text)
     if path.is_dir():
@@ -122,7 +110,7 @@ def _pictures(text: str, leave_out: Path) -> Iterator[str]:
 
 def _matching(pattern: str, leave_out: Path) -> Iterator[str]:
     # Path.glob takes no absolute pattern.
-    found = sorted(filter(_is_utf8, glob(pattern, recursive=True)))  # noqa: PTH207
+    found = sorted(filter(is_utf8, glob(pattern, recursive=True)))  # noqa: PTH207
     if not found:
         raise InputError(f"no file matches the pattern {pattern!r}")
     for name in found:
@@ -141,7 +129,7 @@ def _in_folder(folder: Path, leave_out: Path) -> Iterator[str]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
         and leave_out not in path.resolve().parents
-        and _is_utf8(str(path))
+        and is_utf8(str(path))
     ]
     if not found:
         kinds = " ".join(sorted(ENDINGS))
@@ -152,14 +140,6 @@ def _in_folder(folder: Path, leave_out: Path) -> Iterator[str]:
 def _straight(path: Path) -> str:
     """Spell a path without "..", so that one folder above all paths can be found."""
     return str(path.resolve() if ".." in path.parts else path)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _common_folder(paths: Sequence[str]) -> Path | None:

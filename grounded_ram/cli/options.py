@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from grounded_ram.errors import InputError
 from grounded_ram.names import unknown_name
 from grounded_ram.presets import Preset
+from grounded_ram.registry import exporters, find_exporter
 from grounded_ram.rules import Rules
+
+if TYPE_CHECKING:
+    from grounded_ram.export.exporter import Exporter
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")
@@ -42,9 +47,43 @@ OwnVocabulary = Annotated[
     ),
 ]
 
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        "--preset", help="Which models; see `grounded-ram models`.", show_default="standard"
+    ),
+]
+
+OwnTags = Annotated[
+    str | None,
+    typer.Option(
+        "--tags", metavar='"A,B"', help="Look for these things instead of asking the tagger."
+    ),
+]
 
 TagThreshold = Annotated[
     float | None, typer.Option(min=0, max=1, help="Drop tags scored at or below it.")
+]
+
+BoxThreshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Drop boxes scored at or below it.")
+]
+
+Formats = Annotated[
+    list[str],
+    typer.Option("--format", help=f"As in coco,yolo; there are {', '.join(sorted(exporters()))}."),
+]
+
+
+class Masks(str, Enum):
+    """How shapes are written where a format has both."""
+
+    rle = "rle"
+    polygon = "polygon"
+
+
+MaskKind = Annotated[
+    Masks, typer.Option("--masks", help="Shapes, where a format has both: exact, or outlines.")
 ]
 
 RuleSettings = Annotated[
@@ -59,7 +98,53 @@ RuleSettings = Annotated[
 ]
 
 
-def set_rules(preset: Preset, given: Sequence[str] | None) -> Preset:
+def adjusted(
+    preset: Preset,
+    tag_threshold: float | None,
+    box_threshold: float | None,
+    rules: Sequence[str] | None,
+) -> Preset:
+    """Return a preset with the thresholds and rules that were typed in place of its own."""
+    if tag_threshold is not None:
+        preset = replace(preset, tag_threshold=tag_threshold)
+    if box_threshold is not None:
+        preset = replace(preset, box_threshold=box_threshold)
+    return _set_rules(preset, rules)
+
+
+def split_tags(tags: str | None) -> list[str] | None:
+    """Return the words of ``--tags``, each once.
+
+    Raises:
+        InputError: there are none.
+    """
+    if tags is None:
+        return None
+    each: dict[str, str] = {}
+    for name in filter(None, map(str.strip, tags.split(","))):
+        each.setdefault(name.casefold(), name)
+    if not each:
+        raise InputError(f'--tags must name things, as in --tags "red car,tree"; got {tags!r}')
+    return list(each.values())
+
+
+def find_exporters(given: Sequence[str]) -> dict[str, Exporter]:
+    """Return the exporters of ``--format``, each once.
+
+    Raises:
+        InputError: none is named.
+        UnknownNameError: no format has that name.
+        MissingDependencyError: one cannot be imported.
+    """
+    names = [name for text in given for name in filter(None, map(str.strip, text.split(",")))]
+    if not names:
+        raise InputError(
+            f"--format must name formats, as in --format yolo,voc; got {', '.join(given)!r}"
+        )
+    return {name: find_exporter(name) for name in names}
+
+
+def _set_rules(preset: Preset, given: Sequence[str] | None) -> Preset:
     """Change the rules of a preset, or its ``nms_iou``, as ``--rule`` says.
 
     Raises:

@@ -13,7 +13,20 @@ from typer.core import TyperGroup
 from grounded_ram.cli import terminal
 from grounded_ram.errors import GroundedRAMError, InputError, UnknownNameError
 
-COMMANDS = ("annotate", "demo", "download", "models", "vocabulary", "evaluate", "train_tiny")
+COMMANDS = (
+    "annotate",
+    "label",
+    "export",
+    "convert",
+    "report",
+    "demo",
+    "download",
+    "models",
+    "vocabulary",
+    "evaluate",
+    "calibrate",
+    "train_tiny",
+)
 """The sub-commands in the order of ``--help``: each the function, or the group of further
 sub-commands, of that name in its own file.
 """

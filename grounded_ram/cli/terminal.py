@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeAlias, TypeVar
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -16,6 +16,7 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
     track,
@@ -71,9 +72,37 @@ def show_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def show_event(out: TextIO, event: str, **facts: Any) -> None:
+    """Print one event as a line of JSON."""
+    out.write(json.dumps({"event": event, **facts}, allow_nan=False) + "\n")
+    out.flush()
+
+
 def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     """Pass items on and draw how many are done; draw nothing where nobody watches."""
     yield from track(items, what, total=total, console=_err, disable=not _err.is_terminal)
+
+
+def is_watched() -> bool:
+    """Tell whether a person sits before the terminal that notes go to."""
+    return _err.is_terminal
+
+
+UpdateBar: TypeAlias = Callable[[int, int | None, str], None]
+"""Draws how many are done, of how many, and a line about it."""
+
+
+@contextmanager
+def bar(what: str) -> Iterator[UpdateBar]:
+    """Draw a bar with a line below it, and yield what moves it on."""
+    columns = (TextColumn("{task.fields[line]}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_err) as progress:
+        task = progress.add_task(what, total=None, line=what)
+
+        def update(done: int, total: int | None, line: str) -> None:
+            progress.update(task, completed=done, total=total, line=line)
+
+        yield update
 
 
 @contextmanager
@@ -133,7 +162,8 @@ class _Bar:
 
 
 @contextmanager
-def clean_stdout() -> Iterator[None]:
-    """Send to standard error what libraries print meanwhile."""
+def clean_stdout() -> Iterator[TextIO]:
+    """Send to standard error what libraries print meanwhile; yield the real standard output."""
+    real = sys.stdout
     with redirect_stdout(sys.stderr):
-        yield
+        yield real

@@ -27,7 +27,7 @@ class Exporter(Protocol):
 
         Args:
             dataset: may be read several times; it never is in memory as a whole.
-            folder: empty, or not there yet; the caller moves it to its place once it is complete.
+            folder: where they go, made if absent; no files of this format are in it yet.
             masks: how shapes are written, where the format has both.
             pictures: how pictures come along, where the format holds them.
 

@@ -15,6 +15,8 @@
     ask: classes                look for the tags of the classes in every picture, ask no tagger
     thresholds:                 of single tags, in [0, 1]
       dog: 0.7
+    box_thresholds:             of single labels, in [0, 1], instead of the preset's for all
+      dog: 0.4
 
 Every part may be left out.
 """
@@ -52,6 +54,8 @@ class Edits:
         classes: label -> the tags it collects, with kinds of them; empty means all labels stay.
         ask: "tagger": look for what a tagger sees; "classes": for all tags of the classes.
         thresholds: tag -> threshold in [0, 1], strictly above which it is seen.
+        box_thresholds: label -> threshold in [0, 1], strictly above which a box becomes an object;
+            a label as it is called in the end, or a tag that is called by it.
 
     Raises:
         InputError: a part is of the wrong type, or two contradict one another.
@@ -66,11 +70,12 @@ class Edits:
     classes: Lists = field(default_factory=dict)
     ask: str = "tagger"
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    box_thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for part in ("synonyms", "parents", "rename", "classes", "thresholds"):
-            if not isinstance(getattr(self, part), Mapping):
-                raise InputError(f"{part}: expected names with values, as in {{'dog': ...}}")
+        for one in fields(self):
+            if one.default_factory is dict and not isinstance(getattr(self, one.name), Mapping):
+                raise InputError(f"{one.name}: expected names with values, as in {{'dog': ...}}")
         for label, new in self.rename.items():
             if not new or new != " ".join(new.split()):
                 raise InputError(f"rename: {label}: expected a name, got {new!r}")
@@ -85,9 +90,10 @@ class Edits:
             raise unknown_name("source of tags", self.ask, ASK)
         if self.ask == "classes" and not self.classes:
             raise InputError("ask: classes: there are no classes to look for")
-        for tag, limit in self.thresholds.items():
-            if not isinstance(limit, int | float) or not 0 <= limit <= 1:
-                raise InputError(f"thresholds: {tag}: expected a number in [0, 1], got {limit!r}")
+        for part in ("thresholds", "box_thresholds"):
+            for name, limit in getattr(self, part).items():
+                if not isinstance(limit, int | float) or not 0 <= limit <= 1:
+                    raise InputError(f"{part}: {name}: expected a number in [0, 1], got {limit!r}")
         for part in ("synonyms", "classes"):
             _refuse_twice(part, getattr(self, part))
 
@@ -96,6 +102,17 @@ class Edits:
         usual = Edits()
         parts = {part.name: getattr(self, part.name) for part in fields(self)}
         return {k: v for k, v in parts.items() if v != getattr(usual, k)}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Edits:
+        """Return the edits that a record was made of, also if JSON made lists of its tuples."""
+        return cls(**{part: _with_tuples(value) for part, value in record.items()})
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_tuples(item) for name, item in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _refuse_twice(part: str, lists: Lists) -> None:
@@ -258,6 +275,16 @@ class _Reader:
                 "names no class, so that nothing would be labelled; name some, or leave "
                 "classes out to label whatever is looked for",
             )
+        labels = {*known, *classes}
+        rename = {
+            self._check(k, labels, "label"): self._one_of(v, k, None)
+            for k, v in mapping("rename").items()
+        }
+
+        def shares(name: str, known: Collection[str], what: str) -> dict[str, float]:
+            found = mapping(name).items()
+            return {self._check(k, known, what): self._share(v, k) for k, v in found}
+
         facts: dict[str, Any] = {
             "ground": names("ground", PLACED, "kind of what can be boxed")
             if "ground" in keys
@@ -266,16 +293,11 @@ class _Reader:
             "block": names("block", known),
             "synonyms": synonyms,
             "parents": lists("parents", known),
-            "rename": {
-                self._check(k, {*known, *classes}, "label"): self._one_of(v, k, None)
-                for k, v in mapping("rename").items()
-            },
+            "rename": rename,
             "classes": classes,
             "ask": ask,
-            "thresholds": {
-                self._check(k, known, "tag"): self._share(v, k)
-                for k, v in mapping("thresholds").items()
-            },
+            "thresholds": shares("thresholds", known, "tag"),
+            "box_thresholds": shares("box_thresholds", {*labels, *rename.values()}, "label"),
         }
         try:
             return Edits(**facts)

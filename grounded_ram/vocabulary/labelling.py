@@ -32,6 +32,14 @@ class Labels(Protocol):
         """Return what to call an object that was found as a tag."""
         ...
 
+    def box_threshold(self, label: str) -> float | None:
+        """Return a label's own threshold of boxes; None if it has none."""
+        ...
+
+    def lowest_box_threshold(self, usual: float) -> float:
+        """Return the lowest threshold that any label has, if others have the usual one."""
+        ...
+
     def labelled(self, tags: Tags, chosen: Tags) -> Tags:
         """Call the chosen tags as their labels are called; all others stay beside them."""
         ...
@@ -71,6 +79,14 @@ class Words:
     def label(self, name: str) -> str:
         """Return the word itself."""
         return name
+
+    def box_threshold(self, label: str) -> float | None:
+        """Return none: words have no thresholds of their own."""
+        return None
+
+    def lowest_box_threshold(self, usual: float) -> float:
+        """Return the usual one."""
+        return usual
 
     def labelled(self, tags: Tags, chosen: Tags) -> Tags:
         """Return the words as they are."""
@@ -114,6 +130,7 @@ class Labelling:
         }
         self._renames = {head(label): new for label, new in edits.rename.items()}
         self._called = {new: label for label, new in self._renames.items()}
+        self._box_thresholds = self._read_box_thresholds()
 
     def thresholds(self) -> dict[str, float]:
         """Return the thresholds of single tags, and of their synonyms."""
@@ -172,6 +189,35 @@ class Labelling:
         called = self._class_of(name) or name
         return self._renames.get(self.vocabulary.head(called), called)
 
+    def box_threshold(self, label: str) -> float | None:
+        """Return a label's own threshold of boxes; None if it has none."""
+        return self._box_thresholds.get(label)
+
+    def lowest_box_threshold(self, usual: float) -> float:
+        """Return the lowest threshold that any label has, if others have the usual one."""
+        return min([usual, *self._box_thresholds.values()])
+
+    def label_meant(self, name: str) -> str:
+        """Return the label that a user means by its name, or by a tag that is called so.
+
+        Raises:
+            InputError: the tag falls into a class; the message says what to write.
+            UnknownNameError: there is no such name.
+        """
+        if name in self._called:
+            return name
+        if name in self.edits.classes:
+            return self._renames.get(self.vocabulary.head(name), name)
+        if not self.vocabulary.knows(name):
+            raise unknown_name("label", name, {*self.vocabulary.names(), *self.edits.classes})
+        collected = self._class_of(name)
+        if collected is not None:
+            raise InputError(
+                f"box_thresholds: objects of {name!r} are called {self.label(name)!r}, by its "
+                f"class; write {collected!r}"
+            )
+        return self.label(self.vocabulary.label(name))
+
     def labelled(self, tags: Tags, chosen: Tags) -> Tags:
         """Call the chosen tags as their labels are called.
 
@@ -198,6 +244,15 @@ class Labelling:
             for member in members:
                 if groups.setdefault(self.vocabulary.head(member), label) != label:
                     raise InputError(f"classes: {member!r} stands under two labels")
+
+    def _read_box_thresholds(self) -> dict[str, float]:
+        """Return the thresholds of boxes by what objects are called in the end."""
+        limits: dict[str, float] = {}
+        for name, limit in self.edits.box_thresholds.items():
+            label = self.label_meant(name)
+            if limits.setdefault(label, limit) != limit:
+                raise InputError(f"box_thresholds: {label!r} has two, the other as {name!r}")
+        return limits
 
     def _kind(self, name: str, kind: str) -> str:
         """Return the kind of a tag; of one that nobody judged, what the edits make it."""

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ ask: tagger
 thresholds:
   dog: 0.7
   French: 1
+box_thresholds:
+  somebody: 0.25
+  vehicle: 0
 """
 
 
@@ -40,7 +44,15 @@ def test_every_part_is_read(tmp_path: Path) -> None:
         rename={"person": "somebody"},
         classes={"vehicle": ("car", "motorcar", "hovercar"), "person": ("person",)},
         thresholds={"dog": 0.7, "French": 1.0},
+        box_thresholds={"somebody": 0.25, "vehicle": 0.0},
     )
+
+
+def test_edits_come_back_from_their_record_also_through_json(tmp_path: Path) -> None:
+    edits = read(tmp_path, ALL)
+    assert Edits.of_record(edits.record()) == edits
+    assert Edits.of_record(json.loads(json.dumps(edits.record()))) == edits
+    assert Edits.of_record({}) == Edits()
 
 
 def test_every_part_may_be_left_out(tmp_path: Path) -> None:
@@ -76,6 +88,9 @@ def test_without_a_tagger_classes_may_collect_any_words(tmp_path: Path) -> None:
         ("thresholds:\n\n  dog: 7", r"line 3: dog: expected a number in \[0, 1\], got 7"),
         ("thresholds: {dog: high}", r"expected a number in \[0, 1\], got 'high'"),
         ("thresholds: {dgo: 0.5}", r"unknown tag 'dgo'"),
+        ("box_thresholds:\n  car: 1\n  dog: 7", r"line 3: dog: expected a number in \[0, 1\]"),
+        ("box_thresholds: {umbrela: 0.5}", r"line 1: umbrela: unknown label .* mean 'umbrella'"),
+        ("box_thresholds: 0.4", r"line 1: box_thresholds: expected names with values, got 0.4"),
         (
             "classes: [car, dog]",
             r"line 1: classes: expected names with values, got \['car', 'dog'\]",

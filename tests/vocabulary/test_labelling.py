@@ -233,3 +233,34 @@ def test_the_user_s_label_heads_the_group_that_it_was_in() -> None:
 def test_circles_are_refused() -> None:
     with pytest.raises(InputError, match="its own ancestor"):
         Labelling(KINDS, Edits(parents={"animal": ("puppy",)}))
+
+
+def test_thresholds_of_boxes_are_those_of_labels_however_they_are_named() -> None:
+    edits = Edits(
+        rename={"dog": "hound", "ride": "Gefährt"},
+        classes={"ride": ("car",), "dog": ("dog",), "cat": ("cat",)},
+        box_thresholds={"dog": 0.2, "Gefährt": 0.6},
+    )
+    labelling = Labelling(KINDS, edits)
+    assert labelling.box_threshold(labelling.label("puppy")) == 0.2
+    assert labelling.box_threshold(labelling.label("sedan")) == 0.6
+    assert labelling.box_threshold("cat") is None
+    assert labelling.lowest_box_threshold(0.4) == 0.2
+    assert labelling.lowest_box_threshold(0.1) == 0.1
+    assert Labelling(KINDS).lowest_box_threshold(0.4) == 0.4
+    assert Labelling(KINDS, Edits(box_thresholds={"automobile": 0.3})).box_threshold("car") == 0.3
+    assert Words().box_threshold("dog") is None
+    assert Words().lowest_box_threshold(0.4) == 0.4
+
+
+def test_a_threshold_of_what_is_no_label_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'sedan' are called 'ride', .* write 'ride'"):
+        Labelling(KINDS, Edits(classes={"ride": ("car",)}, box_thresholds={"sedan": 0.5}))
+    with pytest.raises(InputError, match="'car' has two, the other as 'automobile'"):
+        Labelling(KINDS, Edits(box_thresholds={"car": 0.5, "automobile": 0.6}))
+    with pytest.raises(UnknownNameError, match="unknown label 'umbrela'; did you mean 'umbrella'"):
+        Labelling(KINDS, Edits(box_thresholds={"umbrela": 0.5}))
+    with pytest.raises(InputError, match="box_thresholds: car: expected a number"):
+        Edits(box_thresholds={"car": 2})
+    with pytest.raises(InputError, match="box_thresholds: expected names with values"):
+        Edits(box_thresholds=0.3)  # type: ignore[arg-type]

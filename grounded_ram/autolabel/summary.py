@@ -1,0 +1,81 @@
+"""What came of a run, in a few numbers, and what to look at first."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from grounded_ram.export.dataset import Dataset, key_of
+
+MOST_FIRST = 10
+"""Pictures and tags of which each list of what to look at first names the first ones."""
+
+
+def summarize(
+    dataset: Dataset,
+    *,
+    failures: Sequence[tuple[str, str]],
+    duplicates: Sequence[Sequence[str]],
+    skipped: Mapping[str, int],
+) -> dict[str, Any]:
+    """Return plain values: counts by class, failures by reason, what to look at first.
+
+    Args:
+        dataset: read once.
+        failures: names and reasons.
+        duplicates: groups of names.
+        skipped: how many things in the sources were no pictures, by reason.
+    """
+    empty, not_found, unsure = 0, Counter[str](), list[tuple[float, str, str]]()
+    scores: dict[str, list[float]] = {name: [0, 0.0] for name in dataset.classes}
+    for annotation in dataset:
+        found = annotation.detections
+        empty += not len(found)
+        not_found.update(annotation.not_found)
+        names = [str(name) for name in found.data["class_name"]]
+        listed = np.asarray(found.data["label_score"], float).tolist()
+        for name, score in zip(names, listed, strict=True):
+            scores[name][0] += 1
+            scores[name][1] += score
+        if names:
+            lowest = min(zip(listed, names, strict=True))
+            unsure = sorted([*unsure, (*lowest, key_of(annotation.image))])[:MOST_FIRST]
+    reasons = Counter(reason_in_short(reason) for _, reason in failures)
+    return {
+        "pictures": len(dataset),
+        "without_objects": empty,
+        "objects": sum(dataset.objects.values()),
+        "classes": [
+            {"name": name, "objects": count, "mean_score": round(scores[name][1] / count, 4)}
+            for name, count in _by_count(dataset.objects)
+        ],
+        "failed": dict(_by_count(reasons)),
+        "skipped": dict(_by_count(skipped)),
+        "duplicates": {
+            "groups": len(duplicates),
+            "pictures": sum(map(len, duplicates)),
+            "first": [list(group) for group in duplicates[:MOST_FIRST]],
+        },
+        "look_first": {
+            "seen_but_not_found": dict(_by_count(not_found)[:MOST_FIRST]),
+            "least_sure": [
+                {"picture": picture, "label": label, "label_score": round(score, 4)}
+                for score, label, picture in unsure
+            ],
+        },
+    }
+
+
+def reason_in_short(reason: str) -> str:
+    """Return a reason without what is of one picture alone: names in quotes, and numbers."""
+    first = reason.partition("\n")[0]
+    return re.sub(r"\d+", "#", re.sub(r"'[^']*'", "'...'", first))[:120]
+
+
+def _by_count(counts: Mapping[str, int] | Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Sort by falling count, then by name."""
+    return sorted(dict(counts).items(), key=lambda item: (-item[1], item[0]))
