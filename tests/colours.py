@@ -75,5 +75,8 @@ def _boxes(image: Image, tags: Tags) -> sv.Detections:
         os.kill(os.getpid(), signal.SIGKILL)
     if first == POISON:
         raise RuntimeError("poisoned")
-    boxes = [(name, sv.mask_to_xyxy(_patch(image, name)[None])[0]) for name in tags.names]
-    return detections([(tags, name, 0.9, [*(box + [0, 0, 1, 1])]) for name, box in boxes])
+    masks = [_patch(image, name) for name in tags.names]
+    boxes = sv.mask_to_xyxy(np.array(masks, bool).reshape(-1, *image.shape[:2]))
+    boxes[:, 2:] += 1  # supervision counts the last pixel in
+    rows = zip(tags.names, boxes, strict=True)
+    return detections([(tags, name, 0.9, box) for name, box in rows])

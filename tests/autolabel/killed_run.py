@@ -2,10 +2,10 @@
 
     python -m tests.autolabel.killed_run PHOTOS RUN KILLS SEED [OPTION...]
 
-Each attempt is a fork of this process, which has loaded the libraries already. It is sent SIGKILL at
-a random moment: every second one soon after it began, the others soon after it has labelled a batch.
-Prints, as JSON, how many pictures were safe after each kill, and the exit code of the last attempt,
-which nobody kills.
+Each attempt is a fork of this process, which has loaded the libraries already. It is sent SIGKILL
+at a random moment: every second one soon after it began, the others soon after it has labelled a
+batch. Writes, as JSON, how many pictures were safe after each kill, and the exit code of the last
+attempt, which nobody kills.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def run(photos: str, folder: str, kills: int, seed: int, options: list[str]) -> 
         os.waitpid(child, 0)
         safe.append(len(read_journal(part).labelled))
     _, status = os.waitpid(attempt(command), 0)
-    print(json.dumps({"safe": safe, "exit_code": os.waitstatus_to_exitcode(status)}))
+    found = {"safe": safe, "exit_code": os.waitstatus_to_exitcode(status)}
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from grounded_ram.evaluation.review import Review, collect
 from grounded_ram.evaluation.review_page import render, visible, write_report
 from grounded_ram.export.dataset import Dataset
 from tests.evaluation.picture_files import on_disk
-from tests.hand_annotation import rectangle
+from tests.hand_annotation import rectangle, ring
 
 SIZE = (80, 120)
 HOSTILE = (
@@ -255,7 +255,7 @@ def browse(file: Path, *options: str) -> tuple[str, list[str]]:
         ],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=120,  # which a page that opens a dialog takes in full: nobody closes it
         check=True,
     )
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
@@ -291,6 +291,17 @@ document.body.dataset.told = JSON.stringify(told);
 }
 </script>
 """
+
+
+def try_out(html: str, folder: Path, *options: str) -> dict[str, object]:
+    """Use a page in a browser as a person would; return what was seen."""
+    file = folder / "report.html"
+    html = re.sub("<meta http-equiv[^>]*>", "", html).replace("</body>", f"{TRY_OUT}</body>")
+    file.write_text(html, "utf-8")
+    dom, console = browse(file, *options)
+    assert console == []
+    told: dict[str, object] = json.loads(Page(dom).of("body")[0]["data-told"])
+    return told
 
 
 def test_a_browser_runs_our_script_and_no_other(tmp_path: Path) -> None:
@@ -331,13 +342,7 @@ def test_the_policy_stops_a_script_of_others(tmp_path: Path) -> None:
 def test_the_page_can_be_sorted_and_filtered(tmp_path: Path, size: str) -> None:
     two = some(tmp_path, ["1.png", "2.png"], ["cat", "bee"])
     three = some(tmp_path, ["3.png"], ["dog", "cat", "dog"])
-    html = render(review(*two, *three))
-    file = tmp_path / "report.html"
-    html = re.sub("<meta http-equiv[^>]*>", "", html).replace("</body>", f"{TRY_OUT}</body>")
-    file.write_text(html, "utf-8")
-    dom, console = browse(file, f"--window-size={size}")
-    assert console == []
-    told = json.loads(dict(Page(dom).of("body")[0])["data-told"])
+    told = try_out(render(review(*two, *three)), tmp_path, f"--window-size={size}")
     assert told["loaded"]
     assert (told["first"], told["byName"], told["byNameBack"], told["byCount"]) == (
         "cat",
@@ -353,6 +358,24 @@ def test_the_page_can_be_sorted_and_filtered(tmp_path: Path, size: str) -> None:
     assert told["none"] == 0
     assert (told["drawn"], told["hidden"]) == ("visible", "hidden")
     assert told["wide"]
+
+
+def test_a_page_of_the_largest_size_works(tmp_path: Path) -> None:
+    disc = ring((180, 180), (90, 90), -1, 88)  # of noise, which no JPEG makes small
+    objects = [(f"class {n}", disc) for n in range(60)]
+    found = [
+        on_disk(tmp_path, f"cat {n}.png", objects, seed=n, scores={"label_score": [n / 12] * 60})
+        for n in range(12)
+    ]
+    html = render(review(*found))
+    assert "left out to keep this page small" in html
+    assert 15_000_000 < len(html) < 20_000_000
+    told = try_out(html, tmp_path)
+    assert told["loaded"]
+    assert told["all"] == told["again"] > 800
+    assert 1 <= told["some"] < told["all"]
+    assert told["none"] == 0
+    assert (told["drawn"], told["hidden"], told["wide"]) == ("visible", "hidden", True)
 
 
 def test_histograms_are_drawn_in_bars() -> None:

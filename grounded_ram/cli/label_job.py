@@ -1,0 +1,213 @@
+"""One ``label`` command at work: what it has to do, how it is stopped, what it says in the end."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+
+from grounded_ram.cli import terminal
+from grounded_ram.cli.export import Target, show_written
+from grounded_ram.cli.watching import Tally, watching
+from grounded_ram.disk import DiskFullError, is_full
+
+if TYPE_CHECKING:
+    from grounded_ram.autolabel.engines import Engine
+    from grounded_ram.autolabel.items import Item
+    from grounded_ram.autolabel.labeller import Labeller
+    from grounded_ram.autolabel.run_folder import Run, Share
+    from grounded_ram.autolabel.sources import Sources
+
+INTERRUPTED = 130
+"""Exit code."""
+
+MOST_CLASSES = 40
+"""Labels that the table shows; summary.json has them all."""
+
+
+@dataclass
+class Job:
+    """What one command has to do, and what it found on the way.
+
+    Args:
+        run: where it is written down.
+        sources: the pictures.
+        labeller: labels them.
+        engine: who does it.
+        share: which of them.
+        retry_failed: do those again that failed.
+        only_new: leave out those that have labels of another tool.
+        events: where each step is told to a program; None tells people.
+    """
+
+    run: Run
+    sources: Sources
+    labeller: Labeller
+    engine: Engine
+    share: Share
+    retry_failed: bool
+    only_new: bool
+    events: TextIO | None
+    skipped: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+
+    def items(self) -> Iterator[Item]:
+        """Return the items of the sources; what is none, and what has labels, is counted."""
+        from grounded_ram.autolabel.items import Skipped
+
+        for one in self.sources.items():
+            if isinstance(one, Skipped):
+                self.skipped[one.reason.partition(":")[0]] += 1
+            elif self.only_new and (found := self.sources.is_labelled(one)) is not None:
+                self.skipped[f"has labels of {found.partition(':')[0]} already"] += 1
+            else:
+                yield one
+
+    def do(self) -> None:
+        """Label what is not labelled yet; Ctrl-C finishes what was begun."""
+        from grounded_ram.autolabel.run import label, todo
+
+        with (
+            self.run.open_part(self.share) as part,
+            watching(self.events) as watcher,
+            _interruptible(self),
+            _saying_how_to_go_on(self.run.folder),
+        ):
+            known = len(part.labelled) + (0 if self.retry_failed else len(part.failed))
+            tally = Tally(self.sources.count() if self.share.of == 1 else None, known)
+            labelled = label(
+                part,
+                todo(part, self.items(), share=self.share, retry_failed=self.retry_failed),
+                labeller=self.labeller,
+                engine=self.engine,
+                stop=lambda: self.interrupted,
+            )
+            for outcomes in labelled:
+                tally.add(outcomes)
+                watcher.told(tally, outcomes)
+
+    def finish(self, target: Target) -> None:
+        """Write the summary and the formats, and say what came of the run.
+
+        Raises:
+            typer.Exit: the run was interrupted, or some pictures failed.
+        """
+        run = self.run
+        if self.interrupted:
+            terminal.say(
+                f"stopped; all that was labelled is kept in {run.folder}. To go on, type the same"
+            )
+            raise typer.Exit(INTERRUPTED)
+        failures = run.failures()
+        if self.share.of > 1:
+            terminal.say(
+                f"share {self.share} is done; when all are: "
+                f"grounded-ram export {run.folder} --format ..."
+            )
+        else:
+            self._write(target, failures)
+        if failures:
+            raise typer.Exit(1)
+
+    def _write(self, target: Target, failures: list[tuple[str, str]]) -> None:
+        from grounded_ram.autolabel.summary import summarize
+        from grounded_ram.export.files import replacing, write_json
+
+        run = self.run
+        dataset = run.dataset()
+        summary = summarize(
+            dataset, failures=failures, duplicates=run.duplicates(), skipped=self.skipped
+        )
+        with _saying_how_to_go_on(run.folder):
+            write_json(summary, run.summary, indent=2)
+            with replacing(run.failures_file) as file:
+                for name, reason in failures:
+                    file.write(json.dumps({"name": name, "reason": reason}).encode() + b"\n")
+            written = target.write(dataset, run.folder) if len(dataset) else {}
+        if self.events is not None:
+            folders = {name: str(one.folder) for name, one in written.items()}
+            terminal.show_event(self.events, "done", summary=summary, formats=folders)
+        else:
+            _show_summary(summary, run)
+            show_written(written)
+
+
+@contextmanager
+def _interruptible(job: Job) -> Iterator[None]:
+    """Let the first Ctrl-C, or a scheduler's SIGTERM, end the run after what was begun."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if job.interrupted:
+            raise KeyboardInterrupt
+        job.interrupted = True
+        terminal.say("finishing the pictures that were begun; Ctrl-C once more stops at once")
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _saying_how_to_go_on(folder: Path) -> Iterator[None]:
+    """Say of a full disk what to do about it."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise DiskFullError(
+            f"the disk is full: {error}. All that was labelled before is kept in {folder}; "
+            "make room, and type the same to go on"
+        ) from error
+
+
+def _show_summary(summary: dict[str, Any], run: Run) -> None:
+    """Print the counts, and what to look at first."""
+    classes = summary["classes"]
+    if classes:
+        terminal.show_table(
+            ("label", "objects", "mean score"),
+            (
+                (one["name"], str(one["objects"]), f"{one['mean_score']:.2f}")
+                for one in classes[:MOST_CLASSES]
+            ),
+        )
+    if len(classes) > MOST_CLASSES:
+        terminal.show(f"... and {len(classes) - MOST_CLASSES} more labels")
+    terminal.show(
+        f"pictures: {summary['pictures']:,}, objects: {summary['objects']:,}, "
+        f"without objects: {summary['without_objects']:,}, "
+        f"failed: {sum(summary['failed'].values()):,}"
+    )
+    for what in ("failed", "skipped"):
+        for reason, count in summary[what].items():
+            terminal.say(f"{what}: {count:,}: {reason}")
+    if count := summary["duplicates"]["pictures"]:
+        terminal.say(f"same file under several names: {count:,}, such as:")
+        terminal.say("  " + " = ".join(summary["duplicates"]["first"][0]))
+    _show_first(summary["look_first"])
+    terminal.show(f"summary: {run.summary}")
+    if summary["failed"]:
+        terminal.show(f"failed pictures, and why: {run.failures_file}")
+
+
+def _show_first(first: dict[str, Any]) -> None:
+    """Print what to look at first."""
+    if missed := first["seen_but_not_found"]:
+        names = ", ".join(f"{name} {count}" for name, count in missed.items())
+        terminal.show(f"seen and not found: {names}")
+    if unsure := first["least_sure"]:
+        names = ", ".join(f"{one['picture']} ({one['label']})" for one in unsure[:3])
+        terminal.show(f"least sure: {names}")
