@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from types import TracebackType
 
+from grounded_ram.autolabel.children import begin_child
 from grounded_ram.autolabel.items import Item
 from grounded_ram.autolabel.urls import fetch
 from grounded_ram.errors import InputError
@@ -66,10 +66,7 @@ class Decoders:
         return Batch(self, items, futures)
 
     def _begin(self) -> ProcessPoolExecutor | None:
-        if not self._count:
-            return None
-        context = multiprocessing.get_context("spawn")  # forked threads of torch would hang
-        return ProcessPoolExecutor(self._count, context, _ignore_interrupts)
+        return _pool(self._count) if self._count else None
 
     def _submit(self, item: Item) -> Future[Read] | None:
         if self._pool is None:
@@ -88,7 +85,7 @@ class Decoders:
             return future.result()
         except BrokenProcessPool:
             # The picture of another process may have been the one: this one is tried alone.
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+            with _pool(1) as alone:
                 try:
                     return alone.submit(read, item, self._max_pixels).result()
                 except BrokenProcessPool:
@@ -109,6 +106,6 @@ class Batch:
         return [self.decoders.wait(item, future) for item, future in pairs]
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that writes the results."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _pool(count: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")  # forked threads of torch would hang
+    return ProcessPoolExecutor(count, context, begin_child)

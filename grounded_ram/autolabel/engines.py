@@ -7,7 +7,6 @@ result is the same whichever engine ran. ``autolabel.ray_engine`` is one more.
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TypeAlias
 
+from grounded_ram.autolabel.children import begin_child
 from grounded_ram.autolabel.decoders import Batch, Decoders
 from grounded_ram.autolabel.items import Item
 from grounded_ram.autolabel.labeller import Labeller
@@ -188,7 +188,7 @@ class _Worker:
 
 def _work(pipe: Connection, labeller: Labeller, device: str, engine: Processes) -> None:
     """Label what comes through the pipe, and decode the next batch meanwhile; a process's life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    begin_child()
     ahead: deque[Batch] = deque()
     try:
         labeller = replace(labeller, model=labeller.model.on(device))
