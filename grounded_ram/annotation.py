@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grounded_ram.errors import InputError
+from grounded_ram.names import is_inside
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -164,7 +165,7 @@ class ImageFacts:
     file_name: str | None = None
 
     def __post_init__(self) -> None:
-        if self.file_name is not None and not _is_inside(self.file_name):
+        if self.file_name is not None and not is_inside(self.file_name):
             raise InputError(
                 f'file_name: expected a path inside the dataset, as in "a/b.jpg"; '
                 f"got {self.file_name!r}"
@@ -267,9 +268,7 @@ class Annotation:
         return png.getvalue()
 
     def overlay(self, **options: Any) -> PIL.Image.Image:
-        """Draw masks, boxes and labels on a copy of the image; an RGB picture.
-
-        Where the pixels were not kept, the image is read again.
+        """Draw masks, boxes and labels on a copy of the image, read again if it was not kept.
 
         Args:
             **options: as ``grounded_ram.overlay.draw_overlay`` has them.
@@ -308,12 +307,6 @@ def objects(items: Sequence[Any]) -> NDArray[np.object_]:
     for row, item in enumerate(items):
         column[row] = item
     return column
-
-
-def _is_inside(name: str) -> bool:
-    """Tell whether a path with slashes stays inside the folder that it is relative to."""
-    parts = name.split("/")
-    return "\\" not in name and "\0" not in name and not {"", ".", ".."} & set(parts)
 
 
 def _check_masks(detections: sv.Detections, size_hw: tuple[int, int]) -> None:

@@ -40,3 +40,8 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError
     elif not near:
         hint += f" Known: {', '.join(choices[:_LISTED])} and {len(choices) - _LISTED} more"
     return UnknownNameError(f"unknown {what} {name!r}{hint}")
+
+
+def is_inside(path: str) -> bool:
+    """Tell whether a path with slashes stays inside the folder that it is relative to."""
+    return not {"\\", "\0"} & set(path) and not {"", ".", ".."} & set(path.split("/"))

@@ -1,7 +1,7 @@
 import pytest
 
 from grounded_ram.errors import InputError
-from grounded_ram.names import split_backend, unknown_name
+from grounded_ram.names import is_inside, split_backend, unknown_name
 
 
 def test_backend_names_are_split_at_their_colon() -> None:
@@ -28,3 +28,23 @@ def test_a_name_far_from_all_gets_no_guess() -> None:
 
 def test_an_empty_table_says_so() -> None:
     assert "Known: none" in str(unknown_name("plug-in", "x", []))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.jpg", True),
+        ("a/b c/ü.jpg", True),
+        ("..a/b", True),
+        ("", False),
+        ("/a", False),
+        ("a/", False),
+        ("a//b", False),
+        ("../a", False),
+        ("a/./b", False),
+        ("a\\b", False),
+        ("a\0b", False),
+    ],
+)
+def test_a_path_inside_a_folder_leads_nowhere_else(path: str, expected: bool) -> None:
+    assert is_inside(path) is expected

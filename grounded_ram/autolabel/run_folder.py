@@ -12,11 +12,13 @@ RUN/FORMAT/               the dataset in each format
 from __future__ import annotations
 
 import json
+import platform
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,15 @@ LOCK = ".lock"
 
 LAYOUT = 1
 """The number of this layout: a later version that lays runs out otherwise counts on."""
+
+VERSIONS = "versions"
+"""What run.json calls the versions of libraries; a run may go on with others."""
+
+LIBRARIES = (
+    *("torch", "torchvision", "timm", "transformers", "segment-anything", "rf-groundingdino"),
+    *("numpy", "opencv-python", "pillow", "supervision"),
+)
+"""Those that labels go through."""
 
 
 @dataclass(frozen=True)
@@ -194,11 +205,11 @@ def begin(folder: Path, config: Mapping[str, Any], *, again: bool = False) -> Ru
             message tells what.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    asked = json.loads(json.dumps({"layout": LAYOUT, **config}))
+    asked = json.loads(json.dumps({"layout": LAYOUT, **config, VERSIONS: _versions()}))
     with FileLock(folder / LOCK):
         if (folder / CONFIG).exists():
             run = Run(folder)
-            if differences := _differences(run.config, asked):
+            if differences := _differences({**run.config, VERSIONS: asked[VERSIONS]}, asked):
                 raise InputError(
                     f"{str(folder)!r} was begun otherwise:\n  "
                     + "\n  ".join(differences)
@@ -213,6 +224,15 @@ def begin(folder: Path, config: Mapping[str, Any], *, again: bool = False) -> Ru
             )
         write_json(asked, folder / CONFIG, indent=2)
     return Run(folder)
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that are installed."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def forget(folder: Path) -> None:

@@ -67,6 +67,14 @@ def test_the_same_question_goes_on_and_another_is_refused_with_the_difference(
     assert Run(tmp_path).config["tags"] is None
 
 
+def test_the_versions_of_libraries_are_kept_and_may_change(tmp_path: Path) -> None:
+    run = begin(tmp_path, CONFIG)
+    assert {"python", "torch", "numpy"} <= set(run.config["versions"])
+    changed = {**run.config, "versions": {"torch": "1.0"}}
+    (tmp_path / "run.json").write_text(json.dumps(changed))
+    assert begin(tmp_path, CONFIG).config["versions"] == {"torch": "1.0"}
+
+
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(InputError, match=r"holds no run, but 'photo.jpg' is in it"):

@@ -2,11 +2,13 @@
 
     python -m tests.benchmarks.labelling time [PICTURES]
     python -m tests.benchmarks.labelling memory [PICTURES]
+    python -m tests.benchmarks.labelling machinery [PICTURES]
 
 "time" labels drawn scenes of 640 x 480 with the tiny preset in one process and one thread, and says
 which share of the time was spent outside of the three stages; then what each format takes, as a
 share of the time that labelling took. "memory" labels small pictures (10,000 of 64 x 64) and prints
-the resident memory of all processes as it goes on.
+the resident memory of all processes as it goes on. "machinery" does so with 50,000 pictures and a
+model without networks, so that the run alone is seen, and exports them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 
 import PIL.Image
 
-PICTURES = {"time": 60, "memory": 10_000}
+PICTURES = {"time": 60, "memory": 10_000, "machinery": 50_000}
 
 
 class Timed:
@@ -113,9 +115,48 @@ def measure_memory(folder: Path, count: int) -> None:
     assert process.wait() == 0
 
 
+def measure_machinery(folder: Path, count: int) -> None:
+    import psutil
+
+    from grounded_ram.autolabel.engines import Here
+    from grounded_ram.autolabel.exports import write_format
+    from grounded_ram.autolabel.labeller import Labeller
+    from grounded_ram.autolabel.run import label, todo
+    from grounded_ram.autolabel.run_folder import Share, begin
+    from grounded_ram.autolabel.sources import Item, open_sources
+    from grounded_ram.registry import find_exporter
+    from tests.colours import COLOURS, colours_model
+    from tests.colours import draw as draw_patches
+
+    def tell(what: str) -> None:
+        memory = psutil.Process().memory_info().rss / 1e6
+        print(f"{time.perf_counter() - start:6.0f} s, {memory:5.0f} MB: {what}", flush=True)
+
+    for number in range(count):
+        place = folder / "photos" / f"{number // 500:03d}" / f"{number:06d}.png"
+        first = (number >> 16, number >> 8 & 255, number & 255)
+        draw_patches(place, *tuple(COLOURS)[: number % 4], first=(first[0] + 9, *first[1:]))
+    start = time.perf_counter()
+    model = colours_model()
+    run = begin(folder / "run", {"model": model.record()})
+    sources = open_sources([str(folder / "photos")], keep_in=folder / "kept")
+    done = shown = 0
+    with run.open_part(Share()) as part:
+        items = (one for one in todo(part, sources.items()) if isinstance(one, Item))
+        for outcomes in label(part, items, labeller=Labeller(model, threads=1), engine=Here(0)):
+            done += len(outcomes)
+            if done >= shown:
+                tell(f"{done} pictures labelled")
+                shown += count // 10
+    for name in ("coco", "yolo", "csv"):
+        write_format(run.dataset(), find_exporter(name), folder / name)
+        tell(f"{name} written")
+
+
 if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"
     what = sys.argv[1]
     many = int(sys.argv[2]) if len(sys.argv) > 2 else PICTURES[what]
     with tempfile.TemporaryDirectory() as place:
-        {"time": measure_time, "memory": measure_memory}[what](Path(place), many)
+        kinds = {"time": measure_time, "memory": measure_memory, "machinery": measure_machinery}
+        kinds[what](Path(place), many)

@@ -19,31 +19,13 @@ from pycocotools.coco import COCO
 from grounded_ram.annotation import Annotation
 from grounded_ram.errors import InputError
 from grounded_ram.export.coco import to_coco, write_coco
-from tests.hand_annotation import annotate, box_of, rectangle, ring
+from tests.hand_annotation import annotate, box_of
+from tests.hand_dataset import SHAPES, SIZE
 
 # pycocotools' decode() predates numpy 2.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
-
-SIZE = (64, 96)
-SHAPES = {
-    "block": rectangle(SIZE, 10, 20, 30, 50),
-    "two parts": rectangle(SIZE, 2, 2, 12, 12) | rectangle(SIZE, 40, 60, 60, 90),
-    "ring": ring(SIZE, (32, 48), 8, 20),
-    "two holes": rectangle(SIZE, 0, 0, 20, 60)
-    & ~rectangle(SIZE, 4, 4, 9, 9)
-    & ~rectangle(SIZE, 11, 30, 15, 50),
-    "one pixel": rectangle(SIZE, 63, 95, 64, 96),
-    "line": rectangle(SIZE, 5, 0, 6, 96),
-    "diagonal": np.eye(*SIZE, dtype=bool),
-    "closed by a corner": rectangle(SIZE, 10, 10, 20, 20)
-    & ~rectangle(SIZE, 12, 12, 18, 18)
-    & ~rectangle(SIZE, 10, 10, 11, 11)
-    & ~rectangle(SIZE, 11, 11, 12, 12),
-    "noise": np.random.default_rng(5).random(SIZE) < 0.6,
-    "everything": np.ones(SIZE, bool),
-}
 
 
 def load(data: dict[str, Any], folder: Path) -> COCO:
