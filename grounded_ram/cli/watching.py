@@ -77,8 +77,10 @@ class Tally:
         ]
         if now["seconds_left"] is not None:
             parts.append(f"{_duration(now['seconds_left'])} left")
-        parts += [f"{name} {size} MB" for name, size in _memory().items()]
-        return ", ".join(parts).replace("_mb", "")
+        for name in ("memory_mb", "gpu_memory_mb"):
+            if name in now:
+                parts.append(f"{name.removesuffix('_mb').replace('_', ' ')} {now[name]:,} MB")
+        return ", ".join(parts)
 
 
 class Watcher(Protocol):
