@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from grounded_ram.annotation import Annotation, Reason, Tags
 from grounded_ram.downloads import ASSETS
 from grounded_ram.errors import InputError, UnknownNameError, WeightsError
-from grounded_ram.images import Image
+from grounded_ram.images import Image, load_image, load_same
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.presets import PRESETS
 from grounded_ram.registry import BUILTIN
@@ -28,6 +28,7 @@ from grounded_ram.scenes.catalog import FURTHER, VOCABULARY
 from grounded_ram.scenes.scene import Scene, make_scene
 from grounded_ram.vocabulary.edits import Edits
 from grounded_ram.weights import CHECKPOINTS, Checkpoint, WeightFile, load_state_dict
+from tests.colours import Colours, colours_model, draw
 from tests.truth_stages import Truth, detections, with_masks
 
 TINY = PRESETS["tiny"]
@@ -782,3 +783,63 @@ def test_a_backend_of_both_stages_is_loaded_and_fetched_once(
     with pytest.raises(WeightsError) as caught:
         model.fetch_weights()
     assert str(caught.value).count("nowhere") == 1
+
+
+class Captioning(Colours):
+    """Tags, and says what it was asked to speak of."""
+
+    def caption(self, images, *, tags=None):  # type: ignore[no-untyped-def]
+        return [f"a picture of {' and '.join(one.names) or 'nothing'}" for one in tags]
+
+
+def test_captions_speak_of_what_the_tagger_saw(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", "apple", "car")
+    draw(tmp_path / "b.png")
+    stage = Captioning()
+    model = GroundedRAM("tiny", tagger=stage, detector=stage, segmenter=stage, captions=True)
+    first, second = model.annotate_batch([tmp_path / "a.png", tmp_path / "b.png"])
+    assert (first.caption, second.caption) == ("a picture of apple and car", "a picture of nothing")
+    named = model.annotate(tmp_path / "a.png", tags=["car"])
+    assert named.caption == "a picture of car"
+    assert named.run["captions"]
+    assert named.run["tagger"] is not None
+    assert pickle.loads(pickle.dumps(model)).annotate(tmp_path / "a.png").caption == first.caption
+    assert colours_model().annotate(tmp_path / "a.png").caption == ""
+
+
+def test_a_tagger_that_writes_no_captions_stops_the_work(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", "apple")
+    stage = Colours()
+    model = GroundedRAM("tiny", tagger=stage, detector=stage, segmenter=stage, captions=True)
+    with pytest.raises(WeightsError, match=r"Colours writes no captions; use .* tag2text:swin-b"):
+        model.annotate(tmp_path / "a.png")
+
+
+def test_the_record_is_known_before_anything_is_loaded() -> None:
+    model = GroundedRAM("tiny")
+    before = model.record()
+    assert model.annotate(CROWD.image, color="rgb").run == before
+    assert before["tagger"]["name"] == "ram:tiny"
+    assert model.record(tags=["ball"])["tagger"] is None
+    with pytest.raises(InputError, match="tags"):
+        model.record(tags="ball")  # type: ignore[arg-type]
+
+
+def test_the_same_choices_on_another_device() -> None:
+    model = GroundedRAM("tiny", box_threshold=0.6)
+    other = model.on("cpu")
+    assert other is not model
+    assert other.preset == model.preset
+    assert str(other.device) == "cpu"
+
+
+def test_a_picture_that_was_read_already_is_taken_as_it_is(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", "apple")
+    loaded = load_image(tmp_path / "a.png")
+    found = colours_model().annotate(loaded)
+    assert found.image.path == str(tmp_path / "a.png")
+    assert found.image.sha256 == loaded.sha256
+    assert load_same(tmp_path / "a.png", loaded.sha256).sha256 == loaded.sha256
+    draw(tmp_path / "a.png", "car")
+    with pytest.raises(InputError, match="was changed since it was labelled"):
+        load_same(tmp_path / "a.png", loaded.sha256)

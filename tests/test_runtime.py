@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grounded_ram.errors import InputError
-from grounded_ram.runtime import groups, pick_device, pick_dtype
+from grounded_ram.runtime import groups, pick_device, pick_dtype, torch_threads
 
 CPU = torch.device("cpu")
 
@@ -97,3 +97,14 @@ def test_groups_lose_and_mix_nothing(keys: list[int], size: int) -> None:
 def test_a_batch_size_below_one_is_refused() -> None:
     with pytest.raises(InputError, match="batch_size"):
         groups([1], 0)
+
+
+def test_threads_are_as_asked_meanwhile_and_as_before_afterwards() -> None:
+    before = torch.get_num_threads()
+    with torch_threads(before + 2):
+        assert torch.get_num_threads() == before + 2
+    with torch_threads(None):
+        assert torch.get_num_threads() == before
+    with pytest.raises(KeyError), torch_threads(before + 1):
+        raise KeyError
+    assert torch.get_num_threads() == before
