@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from grounded_ram import GroundedRAM
+from grounded_ram.autolabel.engines import Here
 from grounded_ram.autolabel.exports import write_format
 from grounded_ram.autolabel.run import label_dataset
 from grounded_ram.registry import find_exporter
@@ -38,7 +39,8 @@ def main() -> None:
         source = str(given.run.parent / "pictures")
         draw_scenes(Path(source))
 
-    run = label_dataset(GroundedRAM(given.preset), [source], given.run)
+    # Here(1): a process of its own decodes the pictures while this one labels.
+    run = label_dataset(GroundedRAM(given.preset), [source], given.run, engine=Here(1))
     dataset = run.dataset()
     print(f"{len(dataset)} pictures, objects: {dict(dataset.objects)}")
     for name, reason in run.failures():
@@ -47,5 +49,5 @@ def main() -> None:
         print(f"{name}:", write_format(dataset, find_exporter(name), given.run / name).folder)
 
 
-if __name__ == "__main__":  # processes that decode pictures read this file again
+if __name__ == "__main__":  # the process that decodes reads this file again
     main()

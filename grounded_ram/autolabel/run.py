@@ -41,7 +41,8 @@ def label_dataset(
         sources: folders, pictures, lists, archives, ... as ``autolabel.sources`` has them.
         folder: of the run.
         tags: words to look for instead of asking the tagger.
-        engine: who does it; None means this process.
+        engine: who does it; None means this process alone. Engines that begin further processes,
+            ``Here(1)`` too, need a script that starts under ``if __name__ == "__main__"``.
         threads: of torch in each process; None leaves it to torch.
 
     Returns:
@@ -58,7 +59,7 @@ def label_dataset(
     labeller = Labeller(model, None if tags is None else tuple(tags), threads=threads)
     with run.open_part(Share()) as part:
         items = (one for one in opened.items() if isinstance(one, Item))
-        for _ in label(part, todo(part, items), labeller=labeller, engine=engine or Here()):
+        for _ in label(part, todo(part, items), labeller=labeller, engine=engine or Here(0)):
             pass
     return run
 
