@@ -32,14 +32,14 @@ def with_name(annotation: Annotation, name: str) -> Annotation:
 
 def test_a_run_is_read_in_the_order_of_names_whatever_the_order_of_the_work(tmp_path: Path) -> None:
     run = begin(tmp_path / "run", CONFIG)
-    for number, names in ((2, ["z", "b/1"]), (1, ["c", "a", "b/2"])):
+    for number, names in ((2, ["z", "b/1"]), (1, ["c", "a", "b/2", "alone"])):
         with run.open_part(Share(number, 2)) as part:
             part.commit([labelled(name, seed=len(name)) for name in names])
             part.commit([Failed(f"bad {number}", "damaged")])
     again = Run(tmp_path / "run")
     dataset = again.dataset()
-    assert [key_of(one.image) for one in dataset] == ["a", "b/1", "b/2", "c", "z"]
-    assert dataset.objects == {"dog": 5}
+    assert [key_of(one.image) for one in dataset] == ["a", "alone", "b/1", "b/2", "c", "z"]
+    assert dataset.objects == {"dog": 6}
     assert {json.dumps(one.run) for one in dataset} == {json.dumps(CONFIG["model"])}
     assert again.failures() == [("bad 1", "damaged"), ("bad 2", "damaged")]
     assert again.duplicates() == [["a", "c", "z"], ["b/1", "b/2"]]
