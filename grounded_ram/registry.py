@@ -57,6 +57,7 @@ EXPORTERS: Mapping[str, str] = {
     "fiftyone": "grounded_ram.export.fiftyone:export_fiftyone",
     "label-studio": "grounded_ram.export.label_studio:export_label_studio",
     "labelme": "grounded_ram.export.labelme:export_labelme",
+    "overlays": "grounded_ram.export.overlays:export_overlays",
     "panoptic": "grounded_ram.export.panoptic:export_panoptic",
     "parquet": "grounded_ram.export.parquet:export_parquet",
     "voc": "grounded_ram.export.voc:export_voc",

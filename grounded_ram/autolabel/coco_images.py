@@ -47,7 +47,8 @@ class CocoImages:
         if not any(image and (image.url or self._locate(image)) for image in self._images):
             raise InputError(
                 f"of the {len(self._images)} images that {str(path)!r} lists, none lies in "
-                f"{str(root)!r}, and none has an address; say where they are with images_root"
+                f"{str(root)!r}, and none has an address; say where "
+                "they are with --images-root (images_root)"
             )
 
     def items(self, naming: Naming) -> Iterator[Item | Skipped]:

@@ -1,7 +1,8 @@
 """Datasets written into a folder where people may have edited what was written before.
 
-A format is first written whole beside its place, then moved there file by file. Files that are not
-as they were written, edited by hand that is, or that we never wrote, stay as they are.
+A format is first written whole beside its place, then moved there file by file. A folder in which
+files were edited by hand stays as it is, all of it, since labels of two states do not mix: class
+numbers and splits may differ. What is new then goes beside it, into FORMAT-2.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from grounded_ram.export.dataset import Dataset
@@ -28,13 +30,14 @@ class Written:
 
     Args:
         folder: where it is.
-        files: how many were written.
-        kept: files that were edited by hand and stay as they are, by their paths in the folder.
+        files: how many there are.
+        edited: files that were edited by hand in the folder that was asked for, by their paths in
+            it: they are why it stays as it is, and this is another folder.
     """
 
     folder: Path
     files: int
-    kept: tuple[str, ...]
+    edited: tuple[str, ...] = ()
 
 
 def write_format(
@@ -46,7 +49,7 @@ def write_format(
     pictures: Pictures = "link",
     overwrite: bool = False,
 ) -> Written:
-    """Write a dataset into the folder of a format.
+    """Write a dataset into the folder of a format, or beside it where that was edited by hand.
 
     Args:
         dataset: what is written.
@@ -54,7 +57,7 @@ def write_format(
         folder: made if absent; what we wrote there before is replaced.
         masks: as for the exporter.
         pictures: likewise.
-        overwrite: replace files that were edited by hand as well.
+        overwrite: replace what was edited by hand as well.
 
     Raises:
         OSError: the disk is full, say; then nothing has changed.
@@ -65,34 +68,41 @@ def write_format(
         new.mkdir()
         exporter(dataset, new, masks=masks, pictures=pictures)
         digests = {name: _digest(new / name) for name in _files(new)}
-        write_json({name: [digest] for name, digest in digests.items()}, new / MANIFEST)
-        if not folder.exists():
-            new.rename(folder)
-            return Written(folder, len(digests), ())
-        return _move(new, folder, digests, overwrite=overwrite)
+        edited = [] if overwrite else _edited(folder, digests)
+        place = _beside(folder, digests) if edited else folder
+        _move(new, place, digests)
+    return Written(place, len(digests), tuple(edited))
 
 
-def _move(new: Path, folder: Path, digests: Mapping[str, str], *, overwrite: bool) -> Written:
-    """Move files to their places, remove those that were ours and are no more, leave the rest."""
+def _edited(folder: Path, digests: Mapping[str, str]) -> list[str]:
+    """List the files in the way of new ones that are not as we wrote them."""
     ours = _manifest(folder)
-    kept: dict[str, list[str]] = {}
-    for name in _files(folder):
-        if name not in ours and name not in digests:
-            continue  # of somebody else
-        untouched = _digest(folder / name) in (*ours.get(name, ()), digests.get(name))
-        if name not in digests and untouched:
-            (folder / name).unlink()
-        elif not untouched and not (overwrite and name in digests):
-            kept[name] = ours.get(name, [])
+    return [
+        name
+        for name in _files(folder)
+        if (name in ours or name in digests)
+        and _digest(folder / name) not in (*ours.get(name, ()), digests.get(name))
+    ]
+
+
+def _beside(folder: Path, digests: Mapping[str, str]) -> Path:
+    """Return the first of FORMAT-2, FORMAT-3, ... that nobody has edited."""
+    places = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+    return next(place for place in places if not _edited(place, digests))
+
+
+def _move(new: Path, folder: Path, digests: Mapping[str, str]) -> None:
+    """Move files to their places, and remove those that were ours and are no more."""
+    ours = _manifest(folder)
     # Until all is moved, what lies there may be the old file or the new one.
     either = {name: [*ours.get(name, ()), digest] for name, digest in digests.items()}
     write_json({**ours, **either}, folder / MANIFEST)
-    moved = [name for name in digests if name not in kept]
-    for name in moved:
+    for name in ours.keys() - digests.keys():
+        (folder / name).unlink(missing_ok=True)
+    for name in digests:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (new / name).replace(folder / name)
-    write_json({**kept, **{name: [digests[name]] for name in moved}}, folder / MANIFEST)
-    return Written(folder, len(moved), tuple(kept))
+    write_json({name: [digest] for name, digest in digests.items()}, folder / MANIFEST)
 
 
 def _files(folder: Path) -> list[str]:

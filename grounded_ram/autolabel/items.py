@@ -24,6 +24,16 @@ HIDDEN = "hidden"
 NAME_TAKEN = "an earlier picture has this name"
 NOT_TEXT = "its name is no valid text; rename it"
 OF_A_RUN = "folder of this run"
+NOT_OPENED = "not opened, since only those named by themselves are"
+NO_PICTURE = "no picture ending"
+
+BY_DESIGN = frozenset(
+    {
+        *(HIDDEN, NAME_TAKEN, OF_A_RUN, NOT_OPENED, NO_PICTURE, "no ordinary file"),
+        *("folder that is here under another name", "a further picture of a sample"),
+    }
+)
+"""Why something is no item though nothing is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,16 @@ class Skipped:
 
     name: str
     reason: str
+
+    @property
+    def what(self) -> str:
+        """Return the reason without its details."""
+        return self.reason.partition(":")[0]
+
+    @property
+    def is_failure(self) -> bool:
+        """Tell whether a picture was meant and is lost: the file is damaged or gone, say."""
+        return self.what not in BY_DESIGN
 
 
 class Source(Protocol):
@@ -147,5 +167,5 @@ def not_a_picture(name: str) -> str | None:
     if end in ENDINGS:
         return None
     if end in ARCHIVE_ENDINGS or end in VIDEO_ENDINGS:
-        return f"not opened, since only those named by themselves are: {end}"
-    return f"no picture ending: {end or 'none'}"
+        return f"{NOT_OPENED}: {end}"
+    return f"{NO_PICTURE}: {end or 'none'}"

@@ -13,6 +13,7 @@ when the part is opened again.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from typing import IO, Any, NamedTuple
 from grounded_ram.autolabel.outcomes import Failed, Labelled, Outcome
 from grounded_ram.disk import sync_folder
 from grounded_ram.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
 
@@ -55,32 +58,56 @@ class Entries:
 def read_journal(folder: Path) -> Entries:
     """Read the journal of a part; what a kill tore off at its end is passed over.
 
+    Pictures whose records are gone, since a copy of the run was cut short, say, count as not done.
+
     Raises:
-        InputError: a line before the end is damaged: somebody changed the file.
+        InputError: a line before the last one is damaged: somebody changed the file.
     """
     path = folder / JOURNAL
     labelled: dict[str, tuple[str, Place]] = {}
     failed: dict[str, str] = {}
     size = 0
+    torn: tuple[int, bytes] | None = None
     with path.open("rb") if path.exists() else open(os.devnull, "rb") as file:  # noqa: PTH123
         for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                break  # torn off by a kill
-            try:
-                entry = json.loads(line)
-                name = entry["name"]
-                if "failed" in entry:
-                    failed[name] = entry["failed"]
-                else:
-                    labelled[name] = entry["sha256"], Place(*entry["record"])
-                    failed.pop(name, None)
-            except (ValueError, KeyError, TypeError) as error:
+            if torn is not None:
                 raise InputError(
-                    f"{path}, line {number}: damaged; it was {line[:80]!r}. Begin anew with "
+                    f"{path}, line {torn[0]}: damaged; it was {torn[1][:80]!r}. Begin anew with "
                     "--restart, or put back the file as it was"
-                ) from error
-            size += len(line)
+                )
+            try:
+                _read_line(line, labelled, failed)
+                size += len(line)
+            except (ValueError, KeyError, TypeError):
+                torn = number, line
+    _drop_lost(folder, labelled)
     return Entries(labelled, failed, size)
+
+
+def _read_line(line: bytes, labelled: dict[str, tuple[str, Place]], failed: dict[str, str]) -> None:
+    entry = json.loads(line)
+    name = entry["name"]
+    if not line.endswith(b"\n"):
+        raise ValueError("torn off by a kill")
+    if "failed" in entry:
+        failed[name] = entry["failed"]
+    else:
+        labelled[name] = entry["sha256"], Place(*entry["record"])
+        failed.pop(name, None)
+
+
+def _drop_lost(folder: Path, labelled: dict[str, tuple[str, Place]]) -> None:
+    """Forget the pictures whose records are no longer there, and say so."""
+    sizes = {path.name: path.stat().st_size for path in folder.glob("records-*.jsonl")}
+    lost = [
+        name
+        for name, (_, place) in labelled.items()
+        if place.offset + place.length > sizes.get(place.shard, 0)
+    ]
+    for name in lost:
+        del labelled[name]
+    if lost:
+        _log.warning("%s: the records of %d pictures are gone; label again", folder, len(lost))
 
 
 class Records:

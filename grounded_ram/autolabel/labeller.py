@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from grounded_ram.annotation import Annotation
 from grounded_ram.autolabel.decoders import Read
 from grounded_ram.autolabel.outcomes import Failed, Labelled, Outcome
 from grounded_ram.errors import GroundedRAMError, InputError
-from grounded_ram.export.files import picture_ending, write_picture
 from grounded_ram.export.records import encode
 from grounded_ram.images import LoadedImage
 from grounded_ram.pipeline import GroundedRAM
@@ -24,14 +22,12 @@ class Labeller:
     Args:
         model: what labels them.
         tags: words to look for instead of asking the tagger.
-        overlays: folder for pictures with the labels drawn on them; None draws none.
         threads: of torch; results differ in their last digits with their number, so that it is the
             same for all processes of a run. None leaves it to torch.
     """
 
     model: GroundedRAM
     tags: tuple[str, ...] | None = None
-    overlays: Path | None = None
     threads: int | None = None
 
     def __call__(self, batch: Sequence[Read]) -> list[Outcome]:
@@ -69,9 +65,5 @@ class Labeller:
         if isinstance(found, str):
             return Failed(name, found)
         annotation = replace(found, image=replace(found.image, file_name=name))
-        if self.overlays is not None:
-            overlay = annotation.overlay()
-            target = self.overlays / f"{name}{picture_ending(overlay.size)}"
-            write_picture(overlay, target)
         record = encode(annotation)
         return Labelled(name, annotation.image.sha256, len(annotation.detections), record)

@@ -17,7 +17,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,8 @@ from grounded_ram.export.records import decode
 CONFIG = "run.json"
 PARTS = "parts"
 IMAGES = "images"
-OVERLAYS = "overlays"
 FAILURES = "failures.jsonl"
+SKIPPED = "skipped.jsonl"
 SUMMARY = "summary.json"
 LOCK = ".lock"
 
@@ -105,14 +105,25 @@ class Run:
                 "begin one: grounded-ram label PICTURES -o FOLDER"
             ) from error
         except ValueError as error:
-            raise InputError(f"{str(path)!r} is damaged: {error}") from error
+            raise InputError(
+                f"{str(path)!r} is damaged: {error}. Put it back as it was, or begin anew with "
+                "--restart"
+            ) from error
         if not isinstance(self.config, dict) or self.config.get("layout") != LAYOUT:
-            raise InputError(f"{str(path)!r} is of another version of grounded-ram")
+            raise InputError(
+                f"{str(path)!r} is damaged, or of another version of grounded-ram; begin anew with "
+                "--restart"
+            )
 
     @property
     def summary(self) -> Path:
         """Return where the summary goes."""
         return self.folder / SUMMARY
+
+    @property
+    def skipped_file(self) -> Path:
+        """Return where the list of what was left out goes."""
+        return self.folder / SKIPPED
 
     @property
     def failures_file(self) -> Path:
@@ -185,11 +196,25 @@ class Run:
         )
         records = [Records(part) for part, _ in journals]
         try:
-            for _, number, place in places:
-                yield decode(records[number].read(place), self.config["model"])
+            for name, number, place in places:
+                yield self._decode(name, records[number].read(place))
         finally:
             for one in records:
                 one.close()
+
+    def _decode(self, name: str, record: bytes) -> Annotation:
+        try:
+            found = decode(record, self.config["model"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{str(self.folder)!r}: the record of {name!r} is damaged; begin anew with "
+                "--restart, or put back the files as they were"
+            ) from error
+        # The run may have been moved, and the pictures that it keeps with it.
+        if (found.image.path or "").endswith(f"/{IMAGES}/{name}"):
+            kept = str((self.folder / IMAGES / name).absolute())
+            return replace(found, image=replace(found.image, path=kept))
+        return found
 
 
 def begin(folder: Path, config: Mapping[str, Any], *, again: bool = False) -> Run:
@@ -204,7 +229,10 @@ def begin(folder: Path, config: Mapping[str, Any], *, again: bool = False) -> Ru
         InputError: the folder holds something else, or a run that asked for something else: the
             message tells what.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"-o must name a folder, but {str(folder)!r} is a file") from error
     asked = json.loads(json.dumps({"layout": LAYOUT, **config, VERSIONS: _versions()}))
     with FileLock(folder / LOCK):
         if (folder / CONFIG).exists():
@@ -237,9 +265,9 @@ def _versions() -> dict[str, str]:
 
 def forget(folder: Path) -> None:
     """Remove what a run knows: its journal, records and pictures; datasets written of it stay."""
-    for name in (PARTS, IMAGES, OVERLAYS):
+    for name in (PARTS, IMAGES):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (FAILURES, SUMMARY, CONFIG):
+    for name in (FAILURES, SKIPPED, SUMMARY, CONFIG):
         (folder / name).unlink(missing_ok=True)
 
 

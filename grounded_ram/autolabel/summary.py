@@ -44,7 +44,6 @@ def summarize(
         if names:
             lowest = min(zip(listed, names, strict=True))
             unsure = sorted([*unsure, (*lowest, key_of(annotation.image))])[:MOST_FIRST]
-    reasons = Counter(reason_in_short(reason) for _, reason in failures)
     return {
         "pictures": len(dataset),
         "without_objects": empty,
@@ -53,7 +52,7 @@ def summarize(
             {"name": name, "objects": count, "mean_score": round(scores[name][1] / count, 4)}
             for name, count in _by_count(dataset.objects)
         ],
-        "failed": dict(_by_count(reasons)),
+        "failed": _by_reason(failures),
         "skipped": dict(_by_count(skipped)),
         "duplicates": {
             "groups": len(duplicates),
@@ -68,6 +67,17 @@ def summarize(
             ],
         },
     }
+
+
+def _by_reason(failures: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Group failures of one kind, the most frequent first, each told by its first picture."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, reason in failures:
+        groups.setdefault(reason_in_short(reason), []).append((name, reason))
+    return [
+        {"pictures": len(group), "first": group[0][0], "reason": group[0][1]}
+        for group in sorted(groups.values(), key=lambda group: (-len(group), group[0]))
+    ]
 
 
 def reason_in_short(reason: str) -> str:

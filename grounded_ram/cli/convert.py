@@ -69,6 +69,7 @@ def convert(
 
     from grounded_ram.export.reading import read_dataset
 
+    target.rehearse()
     reading = read_dataset(source, images)
     for note in reading.notes:
         terminal.say(f"note: {note}")

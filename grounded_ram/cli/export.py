@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from grounded_ram.export.dataset import Dataset
     from grounded_ram.export.exporter import Exporter
 
-MOST_KEPT = 5
+MOST_EDITED = 5
 """Files that were edited by hand and are named."""
+
+SPLITS = ".splits.json"
+"""Which split each picture of a folder of formats was dealt to."""
 
 
 class Pictures(str, Enum):
@@ -125,13 +129,10 @@ class Target:
 
     def write(self, dataset: Dataset, folder: Path) -> dict[str, Written]:
         """Write each format into a folder of its name."""
-        from grounded_ram.autolabel.exports import write_format
-        from grounded_ram.export.splits import split
-
         if (shares := self.shares()) is not None:
-            dataset = replace(
-                dataset, splits=split(dataset, shares, seed=self.seed, group=self.grouping())
-            )
+            dataset = replace(dataset, splits=self._deal(dataset, shares, folder / SPLITS))
+        from grounded_ram.autolabel.exports import write_format
+
         return {
             name: write_format(
                 dataset,
@@ -143,6 +144,21 @@ class Target:
             )
             for name, exporter in self.exporters.items()
         }
+
+    def _deal(self, dataset: Dataset, shares: dict[str, float], file: Path) -> dict[str, str]:
+        """Deal pictures out to splits; those that were dealt alike before stay where they are."""
+        from grounded_ram.export.files import write_json
+        from grounded_ram.export.splits import split
+
+        asked = {"shares": shares, "seed": self.seed, "group": self.group}
+        try:
+            before = json.loads(file.read_bytes())
+            keep = before["splits"] if before["asked"] == asked else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            keep = {}
+        dealt = split(dataset, shares, seed=self.seed, group=self.grouping(), keep=keep)
+        write_json({"asked": asked, "splits": dealt}, file)
+        return dealt
 
 
 def export(
@@ -167,7 +183,7 @@ def export(
 ) -> None:
     """Write what a run has labelled so far in any format, each in a folder of its name.
 
-    Files that were edited by hand since they were written stay as they are.
+    A folder with files that were edited by hand stays as it is; the new one goes beside it.
     """
     target = Target(
         exporters=find_exporters(formats),
@@ -181,15 +197,18 @@ def export(
     with terminal.clean_stdout():
         from grounded_ram.autolabel.run_folder import Run
 
-        written = target.write(Run(run).dataset(), output or run)
+        target.rehearse()
+        dataset = Run(run).dataset()
+        written = target.write(dataset, output or run)
     if as_json:
         terminal.show_json(
             {
-                name: {"folder": str(one.folder), "files": one.files, "kept": list(one.kept)}
+                name: {"folder": str(one.folder), "files": one.files, "edited": list(one.edited)}
                 for name, one in written.items()
             }
         )
     else:
+        terminal.show(f"pictures: {len(dataset):,}, objects: {sum(dataset.objects.values()):,}")
         show_written(written)
 
 
@@ -197,10 +216,24 @@ def show_written(written: Mapping[str, Written]) -> None:
     """Print where each format lies, and what was left as somebody edited it."""
     for name, one in written.items():
         terminal.show(f"{name}: {one.folder}")
-        if one.kept:
-            more = f" and {len(one.kept) - MOST_KEPT} more" if len(one.kept) > MOST_KEPT else ""
+        if one.edited:
+            more = len(one.edited) - MOST_EDITED
             terminal.say(
-                f"note: edited by hand, so left as they are: {', '.join(one.kept[:MOST_KEPT])}"
-                f"{more}. To have them anew: grounded-ram export ... -o ANOTHER_FOLDER, or "
-                "--overwrite"
+                f"note: {name} was edited by hand ({', '.join(one.edited[:MOST_EDITED])}"
+                f"{f' and {more} more' if more > 0 else ''}), so that folder stays as it is and "
+                f"{one.folder} has the labels as they are now; --overwrite of `grounded-ram "
+                "export` would replace the edits"
             )
+
+
+def show_stale(folder: Path, written: Mapping[str, Written]) -> None:
+    """Say which formats were written by an earlier command, and so lack what is new."""
+    from grounded_ram.autolabel.exports import MANIFEST
+
+    places = {one.folder for one in written.values()}
+    found = sorted(file.parent for file in folder.glob(f"*/{MANIFEST}"))
+    if stale := [path.name for path in found if path not in places and path.name not in written]:
+        terminal.say(
+            f"note: {', '.join(stale)} were written before and are as they were then; to write "
+            f"one anew: grounded-ram export {folder} --format ..."
+        )

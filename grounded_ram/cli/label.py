@@ -29,7 +29,6 @@ from grounded_ram.cli.label_options import (
     SourceNames,
     Threads,
     WithCaptions,
-    WithOverlays,
     Workers,
     Yes,
 )
@@ -85,7 +84,6 @@ def label(
     retry_failed: RetryFailed = False,
     restart: Restart = False,
     yes: Yes = False,
-    overlays: WithOverlays = False,
     masks: MaskKind = Masks.rle,
     pictures: PictureKind = Pictures.link,
     split: Split = None,
@@ -110,11 +108,13 @@ def label(
     with terminal.clean_stdout() as stdout:
         from grounded_ram.autolabel.labeller import Labeller
         from grounded_ram.autolabel.run import configuration
-        from grounded_ram.autolabel.run_folder import IMAGES, OVERLAYS, Share, begin
+        from grounded_ram.autolabel.run_folder import IMAGES, Share, begin
         from grounded_ram.autolabel.sources import open_sources
+        from grounded_ram.autolabel.videos import check_frames
         from grounded_ram.pipeline import GroundedRAM
 
         target.rehearse()
+        check_frames(frames)
         share = Share() if shard is None else Share.parse(shard)
         opened = open_sources(
             sources,
@@ -135,12 +135,11 @@ def label(
         if restart:
             _forget(output, yes=yes)
         count = _threads(output, threads, workers)
-        config = configuration(opened, model, asked, threads=count, overlays=overlays)
-        drawn = output / OVERLAYS if overlays else None
+        config = configuration(opened, model, asked, threads=count)
         job = Job(
             run=begin(output, config, again=restart),
             sources=opened,
-            labeller=Labeller(model, None if asked is None else tuple(asked), drawn, count),
+            labeller=Labeller(model, None if asked is None else tuple(asked), count),
             engine=who,
             share=share,
             retry_failed=retry_failed,
@@ -197,9 +196,12 @@ def _forget(output: Path, *, yes: bool) -> None:
 
     if not (output / CONFIG).exists():
         return
-    pictures = sum(len(found.labelled) for _, found in Run(output).journals())
-    question = f"--restart deletes the labels of {pictures:,} pictures in {str(output)!r}"
-    if pictures and not yes:
+    try:
+        pictures = f"{sum(len(found.labelled) for _, found in Run(output).journals()):,}"
+    except InputError:  # damaged, which is why somebody begins anew
+        pictures = "an unknown number of"
+    question = f"--restart deletes the labels of {pictures} pictures in {str(output)!r}"
+    if pictures != "0" and not yes:
         if not terminal.is_watched():
             raise InputError(f"{question}; say --yes too, or choose another folder with -o")
         typer.confirm(f"{question}. Delete them?", abort=True, err=True)

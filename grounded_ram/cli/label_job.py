@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from grounded_ram.cli import terminal
-from grounded_ram.cli.export import Target, show_written
+from grounded_ram.cli.export import Target, show_stale, show_written
 from grounded_ram.cli.watching import Tally, watching
 from grounded_ram.disk import DiskFullError, is_full
+from grounded_ram.errors import GroundedRAMError, InputError
 
 if TYPE_CHECKING:
     from grounded_ram.autolabel.engines import Engine
@@ -57,35 +58,48 @@ class Job:
     only_new: bool
     events: TextIO | None
     skipped: Counter[str] = field(default_factory=Counter)
+    lost: list[tuple[str, str]] = field(default_factory=list)
     interrupted: bool = False
 
-    def items(self) -> Iterator[Item]:
-        """Return the items of the sources; what is none, and what has labels, is counted."""
+    def items(self, skipped: IO[bytes]) -> Iterator[Item]:
+        """Return the items of the sources; write down what is left out, set aside what is lost."""
         from grounded_ram.autolabel.items import Skipped
+
+        def leave_out(name: str, what: str, reason: str) -> None:
+            self.skipped[what] += 1
+            skipped.write(json_line({"name": name, "reason": reason}))
 
         for one in self.sources.items():
             if isinstance(one, Skipped):
-                self.skipped[one.reason.partition(":")[0]] += 1
+                if one.is_failure:
+                    self.lost.append((one.name, one.reason))
+                else:
+                    leave_out(one.name, one.what, one.reason)
             elif self.only_new and (found := self.sources.is_labelled(one)) is not None:
-                self.skipped[f"has labels of {found.partition(':')[0]} already"] += 1
+                tool = found.partition(":")[0]
+                leave_out(one.name, f"has labels of {tool} already", found)
             else:
                 yield one
 
     def do(self) -> None:
         """Label what is not labelled yet; Ctrl-C finishes what was begun."""
         from grounded_ram.autolabel.run import label, todo
+        from grounded_ram.export.files import replacing
 
         with (
             self.run.open_part(self.share) as part,
+            replacing(self.run.skipped_file) as skipped,
             watching(self.events) as watcher,
             _interruptible(self),
             _saying_how_to_go_on(self.run.folder),
         ):
             known = len(part.labelled) + (0 if self.retry_failed else len(part.failed))
+            if known:
+                terminal.say(f"{known:,} pictures were done before; going on with the others")
             tally = Tally(self.sources.count() if self.share.of == 1 else None, known)
             labelled = label(
                 part,
-                todo(part, self.items(), share=self.share, retry_failed=self.retry_failed),
+                todo(part, self.items(skipped), share=self.share, retry_failed=self.retry_failed),
                 labeller=self.labeller,
                 engine=self.engine,
                 stop=lambda: self.interrupted,
@@ -98,19 +112,25 @@ class Job:
         """Write the summary and the formats, and say what came of the run.
 
         Raises:
+            InputError: there were no pictures.
+            GroundedRAMError: somebody took the run's folder away.
             typer.Exit: the run was interrupted, or some pictures failed.
         """
-        run = self.run
+        from grounded_ram.autolabel.run_folder import CONFIG
+
+        folder = self.run.folder
+        if not (folder / CONFIG).exists():
+            raise GroundedRAMError(f"{folder} was moved or deleted while pictures were labelled")
         if self.interrupted:
             terminal.say(
-                f"stopped; all that was labelled is kept in {run.folder}. To go on, type the same"
+                f"stopped; all that was labelled is kept in {folder}. To go on, type the same"
             )
             raise typer.Exit(INTERRUPTED)
-        failures = run.failures()
+        failures = sorted([*self.run.failures(), *self.lost])
         if self.share.of > 1:
             terminal.say(
-                f"share {self.share} is done; when all are: "
-                f"grounded-ram export {run.folder} --format ..."
+                f"share {self.share} is done; when all are: grounded-ram export {folder} "
+                "--format ..."
             )
         else:
             self._write(target, failures)
@@ -118,6 +138,7 @@ class Job:
             raise typer.Exit(1)
 
     def _write(self, target: Target, failures: list[tuple[str, str]]) -> None:
+        from grounded_ram.autolabel.items import ENDINGS
         from grounded_ram.autolabel.summary import summarize
         from grounded_ram.export.files import replacing, write_json
 
@@ -130,7 +151,7 @@ class Job:
             write_json(summary, run.summary, indent=2)
             with replacing(run.failures_file) as file:
                 for name, reason in failures:
-                    file.write(json.dumps({"name": name, "reason": reason}).encode() + b"\n")
+                    file.write(json_line({"name": name, "reason": reason}))
             written = target.write(dataset, run.folder) if len(dataset) else {}
         if self.events is not None:
             folders = {name: str(one.folder) for name, one in written.items()}
@@ -138,6 +159,17 @@ class Job:
         else:
             _show_summary(summary, run)
             show_written(written)
+            show_stale(run.folder, written)
+        if not (len(dataset) or failures):
+            raise InputError(
+                "there were no pictures to label; in folders those are taken that end in "
+                + " ".join(sorted(ENDINGS))
+            )
+
+
+def json_line(value: dict[str, str]) -> bytes:
+    """Write plain values as a line of JSON."""
+    return json.dumps(value).encode() + b"\n"
 
 
 @contextmanager
@@ -189,11 +221,12 @@ def _show_summary(summary: dict[str, Any], run: Run) -> None:
     terminal.show(
         f"pictures: {summary['pictures']:,}, objects: {summary['objects']:,}, "
         f"without objects: {summary['without_objects']:,}, "
-        f"failed: {sum(summary['failed'].values()):,}"
+        f"failed: {sum(one['pictures'] for one in summary['failed']):,}"
     )
-    for what in ("failed", "skipped"):
-        for reason, count in summary[what].items():
-            terminal.say(f"{what}: {count:,}: {reason}")
+    for one in summary["failed"]:
+        terminal.say(f"failed: {one['pictures']:,}, such as {one['first']}: {one['reason']}")
+    for reason, count in summary["skipped"].items():
+        terminal.say(f"skipped: {count:,}: {reason}")
     if count := summary["duplicates"]["pictures"]:
         terminal.say(f"same file under several names: {count:,}, such as:")
         terminal.say("  " + " = ".join(summary["duplicates"]["first"][0]))
@@ -201,6 +234,8 @@ def _show_summary(summary: dict[str, Any], run: Run) -> None:
     terminal.show(f"summary: {run.summary}")
     if summary["failed"]:
         terminal.show(f"failed pictures, and why: {run.failures_file}")
+    if summary["skipped"]:
+        terminal.show(f"what was left out, and why: {run.skipped_file}")
 
 
 def _show_first(first: dict[str, Any]) -> None:

@@ -37,9 +37,6 @@ WithCaptions = Annotated[
     bool,
     typer.Option("--captions", help="Also describe each picture, as --tagger tag2text:swin-b can."),
 ]
-WithOverlays = Annotated[
-    bool, typer.Option("--overlays", help="Also draw the labels on each picture.")
-]
 GPUs = Annotated[
     str | None,
     typer.Option(

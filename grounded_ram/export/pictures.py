@@ -43,16 +43,18 @@ def place(image: ImageFacts, target: Path, how: Pictures) -> None:
         _write_upright(image.path, image.sha256, target)
         return
     source = Path(image.path).absolute()
-    try:
-        if how == "link":
-            try:
-                target.symlink_to(source)
-                return
-            except OSError:  # as on Windows, without the right to
-                pass
-        shutil.copyfile(source, target)
-    except FileNotFoundError as error:
-        raise InputError(f"the picture {str(source)!r} is not there any more") from error
+    if not source.exists():
+        raise InputError(
+            f"the picture {str(source)!r} is not there any more; put it back, or leave pictures "
+            "out with --pictures none"
+        )
+    if how == "link":
+        try:
+            target.symlink_to(source)
+            return
+        except OSError:  # as on Windows, without the right to
+            pass
+    shutil.copyfile(source, target)
 
 
 def _write_upright(path: str, sha256: str, target: Path) -> None:

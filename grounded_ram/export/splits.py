@@ -62,6 +62,7 @@ def split(
     *,
     seed: int = 0,
     group: Callable[[str], str] | None = None,
+    keep: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Deal the images of a dataset out to splits.
 
@@ -75,6 +76,8 @@ def split(
         seed: another one gives another split that is as good.
         group: what an image's group is called, by the image's ``key_of``; see ``by_folder`` and
             ``by_prefix``. None: only images of the same content belong together.
+        keep: the split of images that were dealt earlier and stay where they are, with those that
+            belong to them.
 
     Returns:
         The split of each image by its ``key_of``, sorted: ``Dataset.splits``.
@@ -83,7 +86,7 @@ def split(
         InputError: the shares cannot be used.
     """
     wanted = _checked(shares)
-    found = _Deal(_gather(dataset, group), wanted, seed).run()
+    found = _Deal(_gather(dataset, group), wanted, seed).run(keep or {})
     return dict(sorted((key, name) for one, name in found for key in one.keys))
 
 
@@ -216,20 +219,27 @@ class _Deal:
         """How many images with each class each split should still get."""
         self._in_train: set[str] = set()
 
-    def run(self) -> Iterator[tuple[_Group, str]]:
+    def run(self, keep: Mapping[str, str]) -> Iterator[tuple[_Group, str]]:
         """Return every group with its split."""
+        dealt: set[int] = set()
+        for one in self._groups:
+            kept = next((keep[key] for key in one.keys if keep.get(key) in self._room), None)
+            if kept is not None:
+                dealt.add(id(one))
+                self._note(one, kept)
+                yield one, kept
         owners: dict[str, list[_Group]] = {name: [] for name in self._left}
         for one in self._groups:
             for name in set(one.classes):
                 owners[name].append(one)
-        dealt: set[int] = set()
         while owners:
             rarest = min(owners, key=lambda name: (self._left[name], name))
             for one in sorted(owners.pop(rarest), key=lambda one: self._turn(one, rarest)):
                 if id(one) not in dealt:
                     dealt.add(id(one))
                     yield one, self._give(one, rarest)
-        for one in sorted((one for one in self._groups if not one.classes), key=self._turn):
+        empty = (one for one in self._groups if not one.classes and id(one) not in dealt)
+        for one in sorted(empty, key=self._turn):
             yield one, self._give(one, None)
 
     def _turn(self, one: _Group, name: str | None = None) -> tuple[int, int, bytes]:
@@ -246,13 +256,17 @@ class _Deal:
             split = "train"
         else:
             split = max(free, key=lambda split: self._rank(split, one, rarest))
-        self._room[split] -= size
+        self._note(one, split)
+        return split
+
+    def _note(self, one: _Group, split: str) -> None:
+        """Take note of where a group is."""
+        self._room[split] -= len(one.keys)
         for name, count in Counter(one.classes).items():
             self._left[name] -= 1
             self._lack[split][name] -= count
         if split == "train":
             self._in_train.update(one.classes)
-        return split
 
     def _rank(self, split: str, one: _Group, rarest: str | None) -> tuple[float, float, bytes]:
         lack = self._lack[split][rarest] if rarest is not None else 0

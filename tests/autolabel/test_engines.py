@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,12 +125,3 @@ def test_batches_are_taken_as_they_are_needed(items: list[Item]) -> None:
     assert ahead(Here(0), counted()) <= 2
     taken = 0
     assert ahead(Processes(["cpu"]), counted()) <= 3
-
-
-def test_overlays_are_drawn_where_they_are_asked_for(items: list[Item], tmp_path: Path) -> None:
-    labeller = replace(Labeller(colours_model()), overlays=tmp_path / "drawn")
-    found = [one for batch in Here(0)(labeller, batches(items)) for one in batch]
-    drawn = sorted(
-        p.relative_to(tmp_path / "drawn").as_posix() for p in tmp_path.rglob("*.png.jpg")
-    )
-    assert drawn == sorted(f"{one.name}.jpg" for one in found if isinstance(one, Labelled))

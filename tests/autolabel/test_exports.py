@@ -37,44 +37,45 @@ def texts(folder: Path) -> dict[str, str]:
 def test_a_format_is_written_and_written_anew(tmp_path: Path) -> None:
     folder = tmp_path / "new/lines"
     first = write_format(EMPTY, Lines("a", "b/c"), folder)
-    assert (first.files, first.kept) == (4, ())
+    assert (first.folder, first.files, first.edited) == (folder, 4, ())
     assert texts(folder) == {"a": "a ", "b/c": "b/c ", "all": "a b/c"}
 
     second = write_format(EMPTY, Lines("a", "d/e", text="more"), folder)
-    assert (second.files, second.kept) == (4, ())
+    assert (second.folder, second.files, second.edited) == (folder, 4, ())
     assert texts(folder) == {"a": "a more", "d/e": "d/e more", "all": "a d/e"}
     assert [path.name for path in folder.parent.iterdir()] == ["lines"]
 
 
-def test_what_was_edited_by_hand_stays(tmp_path: Path) -> None:
+def test_a_folder_that_was_edited_stays_whole_and_the_new_one_goes_beside_it(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "lines"
     write_format(EMPTY, Lines("a", "b", "c"), folder)
     (folder / "a").write_text("mine")
     (folder / "c").write_text("mine too")
     (folder / "notes").write_text("of my own")
-    for again in range(2):  # the second time it is still known to be edited
+    before = texts(folder)
+    for again in range(2):  # what lies beside it is ours to replace
         done = write_format(EMPTY, Lines("a", "b", text=f"{again}"), folder)
-        assert done.kept == ("a", "c")
-        assert done.files == 3
-        assert texts(folder) == {
-            "a": "mine",
-            "b": f"b {again}",
-            "c": "mine too",
-            "notes": "of my own",
-            "all": "a b",
-        }
+        assert done.edited == ("a", "c")
+        assert done.folder == tmp_path / "lines-2"
+        assert texts(folder) == before
+        assert texts(done.folder) == {"a": f"a {again}", "b": f"b {again}", "all": "a b"}
+    (tmp_path / "lines-2/b").write_text("mine as well")
+    third = write_format(EMPTY, Lines("a"), folder)
+    assert (third.folder, third.edited) == (tmp_path / "lines-3", ("a", "c"))
 
 
-def test_overwrite_replaces_edits_and_deletes_nothing(tmp_path: Path) -> None:
+def test_overwrite_replaces_edits_and_leaves_what_we_never_wrote(tmp_path: Path) -> None:
     folder = tmp_path / "lines"
     write_format(EMPTY, Lines("a", "c"), folder)
     (folder / "a").write_text("mine")
     (folder / "c").write_text("mine too")
     (folder / "notes").write_text("of my own")
     done = write_format(EMPTY, Lines("a"), folder, overwrite=True)
-    assert done.kept == ("c",)
-    expected = {"a": "a ", "c": "mine too", "notes": "of my own", "all": "a"}
-    assert texts(folder) == expected
+    assert (done.folder, done.edited) == (folder, ())
+    assert texts(folder) == {"a": "a ", "notes": "of my own", "all": "a"}
+    assert write_format(EMPTY, Lines("a", text="new"), folder).edited == ()
 
 
 def test_files_that_were_there_before_are_not_ours_to_replace(tmp_path: Path) -> None:
@@ -82,15 +83,16 @@ def test_files_that_were_there_before_are_not_ours_to_replace(tmp_path: Path) ->
     folder.mkdir()
     (folder / "a").write_text("made by another tool")
     done = write_format(EMPTY, Lines("a", "b"), folder)
-    assert done.kept == ("a",)
-    assert texts(folder)["a"] == "made by another tool"
+    assert done.edited == ("a",)
+    assert texts(folder) == {"a": "made by another tool"}
+    assert texts(done.folder) == {"a": "a ", "b": "b ", "all": "a b"}
 
 
 def test_an_edit_back_to_what_we_would_write_is_none(tmp_path: Path) -> None:
     folder = tmp_path / "lines"
     write_format(EMPTY, Lines("a"), folder)
     (folder / "a").write_text("a 2")
-    assert write_format(EMPTY, Lines("a", text="2"), folder).kept == ()
+    assert write_format(EMPTY, Lines("a", text="2"), folder).edited == ()
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
@@ -121,5 +123,5 @@ def test_a_kill_amid_the_moving_is_no_edit_by_hand(
         write_format(EMPTY, Lines("a", "b", text="new"), folder)
     monkeypatch.undo()
     assert len(set(texts(folder).values())) == 3
-    assert write_format(EMPTY, Lines("a", "b", text="newer"), folder).kept == ()
+    assert write_format(EMPTY, Lines("a", "b", text="newer"), folder).edited == ()
     assert texts(folder) == {"a": "a newer", "b": "b newer", "all": "a b"}

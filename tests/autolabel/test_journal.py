@@ -94,6 +94,37 @@ def test_a_line_that_somebody_damaged_is_told(tmp_path: Path) -> None:
         Part(tmp_path)
 
 
+def test_a_last_line_that_cannot_be_read_is_done_again(tmp_path: Path) -> None:
+    write(tmp_path, BATCHES)
+    lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
+    (tmp_path / JOURNAL).write_bytes(b"".join(lines[:-1]) + lines[-1][:-9] + b"\n")
+    part = Part(tmp_path)
+    assert part.labelled == {"a", "b/ü\n.png", "d"}
+    part.commit(BATCHES[-1])
+    part.close()
+    assert set(records(tmp_path)) == {"a", "b/ü\n.png", "d", "e"}
+
+
+@pytest.mark.parametrize("left", [0, 100, None])
+def test_records_that_are_gone_are_made_again(
+    tmp_path: Path, left: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, BATCHES)
+    everything = records(tmp_path)
+    shard = tmp_path / "records-00000.jsonl"
+    if left is None:
+        shard.unlink()
+    else:
+        shard.write_bytes(shard.read_bytes()[:left])
+    part = Part(tmp_path)
+    assert part.labelled == ({"a"} if left == 100 else set())
+    assert "records of" in caplog.text
+    for batch in BATCHES:
+        part.commit([one for one in batch if one.name not in part.labelled])
+    part.close()
+    assert records(tmp_path) == everything
+
+
 def test_a_failed_picture_that_was_labelled_later_has_not_failed(tmp_path: Path) -> None:
     write(tmp_path, [*BATCHES, [labelled("c")]])
     assert dict(read_journal(tmp_path).failed) == {}

@@ -75,6 +75,12 @@ def test_the_versions_of_libraries_are_kept_and_may_change(tmp_path: Path) -> No
     assert begin(tmp_path, CONFIG).config["versions"] == {"torch": "1.0"}
 
 
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(InputError, match=r"-o must name a folder, but .* is a file"):
+        begin(tmp_path / "photo.jpg", CONFIG)
+
+
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(InputError, match=r"holds no run, but 'photo.jpg' is in it"):
@@ -85,12 +91,34 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "damaged"), ("[]", "another version"), ('{"layout": 99}', "another")],
+    [("{", "damaged"), ("[]", "--restart"), ('{"layout": 99}', "another")],
 )
 def test_a_configuration_that_is_none_is_told(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(InputError, match=message):
         Run(tmp_path)
+
+
+def test_a_damaged_record_is_told_by_its_picture(tmp_path: Path) -> None:
+    run = begin(tmp_path, CONFIG)
+    with run.open_part(Share()) as part:
+        part.commit([labelled("a"), labelled("b")])
+    shard = tmp_path / "parts/1-of-1/records-00000.jsonl"
+    shard.write_bytes(shard.read_bytes().replace(b'"sha256"', b'"sha-256"', 1))
+    with pytest.raises(InputError, match="the record of 'a' is damaged"):
+        list(run.dataset())
+
+
+def test_a_run_finds_the_pictures_that_it_keeps_where_it_was_moved_to(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", CONFIG)
+    for name in ("clip/1.jpg", "other.jpg"):
+        one = with_name(annotate(path=f"/old/run/images/{name}"), name)
+        if name == "other.jpg":
+            one = with_name(annotate(path="/photos/other.jpg"), name)
+        with run.open_part(Share()) as part:
+            part.commit([Labelled(name, one.image.sha256, 0, encode(one))])
+    paths = [one.image.path for one in run.dataset()]
+    assert paths == [str(tmp_path / "run/images/clip/1.jpg"), "/photos/other.jpg"]
 
 
 def test_two_processes_do_not_write_into_one_part(tmp_path: Path) -> None:

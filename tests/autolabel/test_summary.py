@@ -31,7 +31,10 @@ def test_a_run_in_a_few_numbers() -> None:
         {"name": "dog", "objects": 2, "mean_score": 0.8},
         {"name": "cat", "objects": 1, "mean_score": 0.7},
     ]
-    assert list(found["failed"].items()) == [("'...' was # px", 2), ("gone", 1)]
+    assert found["failed"] == [
+        {"pictures": 2, "first": "x", "reason": "'x' was 12 px"},
+        {"pictures": 1, "first": "z", "reason": "gone"},
+    ]
     assert list(found["skipped"].items()) == [("no picture ending", 5), ("hidden", 1)]
     assert found["duplicates"] == {
         "groups": 2,

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from grounded_ram.autolabel.journal import read_journal
+from grounded_ram.cli.label_job import Job
 from grounded_ram.cli.root import app
 from grounded_ram.scenes.scene import make_scene
 
@@ -53,10 +54,11 @@ def test_a_folder_becomes_a_run_and_formats(folder: Path) -> None:
     (folder / "photos/damaged.jpg").write_bytes(b"\xff\xd8\xff")
     (folder / "photos/notes.txt").touch()
     draw(folder / "photos/again.png", 0)
-    done = label("photos", "-o", "run", "--format", "coco,yolo", "--overlays")
+    done = label("photos", "-o", "run", "--format", "coco,yolo,overlays")
     assert done.exit_code == 1, done.output
     assert "pictures: 7, objects:" in done.stdout
     assert "failed: 1" in done.stdout
+    assert "failed: 1, such as damaged.jpg: " in done.stderr
     assert "skipped: 1: no picture ending" in done.stderr
     assert "0/0.PNG = again.png" in done.stderr
     coco = read("run/coco/annotations.coco.json")
@@ -67,6 +69,8 @@ def test_a_folder_becomes_a_run_and_formats(folder: Path) -> None:
     assert len(list(Path("run/overlays").rglob("*.jpg"))) == 7
     failure = json.loads(Path("run/failures.jsonl").read_text())
     assert failure["name"] == "damaged.jpg"
+    skipped = json.loads(Path("run/skipped.jsonl").read_text())
+    assert skipped == {"name": "notes.txt", "reason": "no picture ending: .txt"}
     summary = read("run/summary.json")
     assert summary["duplicates"]["pictures"] == 2  # type: ignore[index]
 
@@ -157,12 +161,79 @@ def test_a_split_keeps_copies_of_a_picture_together(folder: Path) -> None:
 
 
 def test_hand_edits_stay_and_are_told(folder: Path) -> None:
-    assert label("photos", "-o", "run").exit_code == 0
+    assert label("photos", "-o", "run", "--format", "coco,csv").exit_code == 0
     path = Path("run/coco/annotations.coco.json")
     path.write_text("mine")
     done = label("photos", "-o", "run")
     assert path.read_text() == "mine"
-    assert "edited by hand, so left as they are: annotations.coco.json" in done.stderr
+    assert "note: coco was edited by hand (annotations.coco.json)" in done.stderr
+    assert len(read("run/coco-2/annotations.coco.json")["images"]) == 6  # type: ignore[arg-type]
+    assert "note: csv were written before" in done.stderr
+    done = CliRunner().invoke(app, ["export", "run", "--overwrite"])
+    assert done.exit_code == 0
+    assert len(read(str(path))["images"]) == 6  # type: ignore[arg-type]
+
+
+def test_pictures_that_are_added_change_no_others_split(folder: Path) -> None:
+    def dealt() -> dict[str, str]:
+        assert label("photos", "-o", "run", "--split", "50,25,25").exit_code == 0
+        return {
+            image["file_name"]: path.name
+            for path in Path("run/coco").glob("*.coco.json")
+            for image in read(str(path))["images"]  # type: ignore[attr-defined]
+        }
+
+    before = dealt()
+    for seed in range(20, 30):
+        draw(folder / "photos" / f"{seed}.png", seed)
+    after = dealt()
+    assert len(after) == 16
+    assert {name: after[name] for name in before} == before
+
+
+def test_sources_that_are_damaged_have_failed(folder: Path) -> None:
+    (folder / "list.txt").write_text("photos/0/0.PNG\nphotos/nowhere.png\n")
+    (folder / "photos/broken.png").symlink_to("nowhere")
+    done = label("@list.txt", "photos", "-o", "run")
+    assert done.exit_code == 1
+    lines = map(json.loads, Path("run/failures.jsonl").read_text().splitlines())
+    assert sorted(one["reason"].partition(":")[0] for one in lines) == [
+        "broken link",
+        "there is no file",
+    ]
+    assert label("@list.txt", "photos", "-o", "run").exit_code == 1
+
+
+def test_a_folder_without_pictures_is_told(folder: Path) -> None:
+    (folder / "texts").mkdir()
+    (folder / "texts/a.txt").touch()
+    done = label("texts", "-o", "run")
+    assert done.exit_code == 2
+    assert "there were no pictures to label; in folders those are taken that end in" in done.stderr
+
+
+def test_a_damaged_run_can_begin_anew(folder: Path) -> None:
+    assert label("photos", "-o", "run").exit_code == 0
+    Path("run/run.json").write_text("{")
+    assert label("photos", "-o", "run").exit_code == 2
+    done = label("photos", "-o", "run", "--restart")
+    assert "deletes the labels of an unknown number of pictures" in done.stderr
+    assert label("photos", "-o", "run", "--restart", "--yes").exit_code == 0
+
+
+def test_a_run_that_is_taken_away_is_no_success(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def move(job: Job) -> None:
+        real(job)
+        Path("run").rename("gone")
+
+    real = Job.do
+    monkeypatch.setattr(Job, "do", move)
+    done = label("photos", "-o", "run")
+    assert done.exit_code == 1
+    assert "run was moved or deleted while pictures were labelled" in done.stderr
+    assert not Path("run").exists()
 
 
 @pytest.mark.parametrize(
@@ -174,6 +245,11 @@ def test_hand_edits_stay_and_are_told(folder: Path) -> None:
         (["photos", "--split", "80,80"], "80,80"),
         (["photos", "-o", "photos"], "is where the results go"),
         (["photos/0", "-o", "photos/1"], "holds no run, but '1.PNG' is in it"),
+        (["photos", "--frames", "2x"], "frames: expected a number"),
+        (["photos", "--address", "auto"], "say --engine ray too"),
+        (["photos", "--devices", "0", "--workers", "2"], "leave --workers out"),
+        (["photos", "--split", "80,20", "--group", "x"], "--group expects folder, or prefix:MARK"),
+        (["photos", "-o", "photos/0/0.PNG"], "is a file"),
         (["photos", "--tags", ","], "--tags must name things"),
     ],
 )

@@ -256,3 +256,25 @@ def test_the_result_is_that_of_the_paper_worked_out_by_hand() -> None:
 
     for seed in range(6):
         assert deal(seed) == [{"n": 1, "c": 3, "e": 1}] * 2
+
+
+def test_images_that_were_dealt_stay_and_take_their_kin_along() -> None:
+    images = zoo(200)
+    before = split(Dataset.of(images[:100]), SHARES, seed=1)
+    more = [*images, image("copy.jpg", content="0000.jpg")]
+    after = split(Dataset.of(more), SHARES, seed=1, keep=before)
+    assert {key: after[key] for key in before} == before
+    assert after["copy.jpg"] == before["0000.jpg"]
+    assert sizes(after) == pytest.approx({"train": 161, "val": 20, "test": 20}, abs=1)
+    backwards = split(Dataset.of(more[::-1]), SHARES, seed=1, keep=before)
+    assert backwards == after
+    assert split(Dataset.of(images), SHARES, seed=1, keep={}) == split(
+        Dataset.of(images), SHARES, seed=1
+    )
+
+
+def test_a_split_that_is_no_more_keeps_nothing() -> None:
+    keep = {"0000.jpg": "holdout", "0001.jpg": "val"}
+    found = split(Dataset.of(zoo(20)), {"train": 0.5, "val": 0.5}, keep=keep)
+    assert found["0001.jpg"] == "val"
+    assert set(found.values()) == {"train", "val"}
