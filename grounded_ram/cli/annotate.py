@@ -180,6 +180,7 @@ def _annotate_into(
     exporters: Mapping[str, Exporter], run: Run, inputs: Inputs, masks: Masks
 ) -> None:
     """Annotate picture by picture, then write the datasets; write none of no pictures."""
+    from grounded_ram.autolabel.exports import write_format
     from grounded_ram.export.dataset import Dataset
     from grounded_ram.export.records import Spool
 
@@ -192,7 +193,11 @@ def _annotate_into(
             return
         dataset = Dataset.reading(spool.read)
         for name, exporter in exporters.items():
-            exporter(dataset, run.output.folder_of(name), masks=masks.value)
+            if name == "coco":
+                exporter(dataset, run.output.folder, masks=masks.value)
+            else:
+                place = run.output.folder / name
+                write_format(dataset, exporter, place, masks=masks.value, overwrite=True)
 
 
 def _show(report: dict[str, Any]) -> None:

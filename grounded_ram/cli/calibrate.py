@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from grounded_ram.evaluation.calibration import Calibrated, Calibration
 
 
+SHORT = {"OWN": "own", "POOLED": "all", "UNREACHED": "best there is", "FEW": "-"}
+"""Where a threshold comes from, for the table; the vocabulary file says it in full."""
+
+
 def calibrate(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="The folder of a run, or a COCO file of ours.")
@@ -79,6 +83,9 @@ def calibrate(
         map(_line, [*done.labels, done.pooled]),
     )
     terminal.show(
+        "by own: the label's own objects; by all: all labels together, where its own are too few"
+    )
+    terminal.show(
         f"vocabulary: {output}\nLabel with it: grounded-ram label ... --vocabulary "
         f"{shlex.quote(str(output))}"
     )
@@ -127,7 +134,7 @@ def _line(row: Calibrated) -> tuple[str, ...]:
         _number(row.after.precision),
         f"{low:.2f} to {high:.2f}",
         _number(row.after.recall),
-        str(row.source),
+        SHORT[row.source.name],
     )
 
 

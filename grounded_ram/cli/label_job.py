@@ -186,6 +186,9 @@ def _interruptible(job: Job) -> Iterator[None]:
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
+    except KeyboardInterrupt:
+        terminal.say("stopped at once; what was labelled is kept. To go on, type the same")
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -47,10 +47,6 @@ class OutputFolder:
                 "choose another folder with -o, or replace it with --overwrite"
             )
 
-    def folder_of(self, name: str) -> Path:
-        """Return where a format goes."""
-        return self.folder if name == "coco" else self.folder / name
-
     def write_overlay(self, picture: PIL.Image.Image, name: str) -> Path:
         """Write a drawn picture under the name of its original, and return where."""
         from grounded_ram.export.files import picture_ending, write_picture

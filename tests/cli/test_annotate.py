@@ -67,7 +67,6 @@ def test_a_folder_becomes_a_table_overlays_and_one_coco_file(folder: Path) -> No
 
 EXPORT_NAMES = """
 def export_names(dataset, folder, *, masks="rle", pictures="link"):
-    folder.mkdir()
     names = [annotation.image.name for annotation in dataset]
     (folder / "names.txt").write_text(" ".join([masks, *names]))
 """
@@ -93,6 +92,16 @@ def test_a_plug_in_writes_its_format_beside_or_instead_of_coco(
     assert (folder / "one/names/names.txt").read_text() == "rle scene-5.png scene-8.png"
     assert not (folder / "one/annotations.coco.json").exists()
     assert "coco" not in json.loads(done.stdout)
+
+
+def test_a_format_is_written_anew_when_asked(folder: Path) -> None:
+    for again in ([], ["--overwrite"]):
+        done = run("photos", "-o", "out", "--format", "coco,yolo", *again)
+        assert done.exit_code == 0, done.output
+    linked = sorted((folder / "out/yolo/images/train").iterdir())
+    assert [path.name for path in linked] == ["scene-5.png", "scene-8.png"]
+    assert all(path.is_symlink() for path in linked)
+    assert all((folder / "photos" / path.name).stat().st_size > 1000 for path in linked)
 
 
 def test_an_unknown_format_is_wrong_usage(folder: Path) -> None:

@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner, Result
 
+from grounded_ram.autolabel.engines import Here
 from grounded_ram.autolabel.journal import read_journal
 from grounded_ram.cli.label_job import Job
 from grounded_ram.cli.root import app
@@ -291,3 +292,17 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
     done = label("photos", "-o", "run", "--json")
     assert done.exit_code == 0, done.output
     assert sum(one["event"] == "labelled" for one in events(done)) == 40 - safe
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_a_second_ctrl_c_stops_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt_twice(*_: object) -> Iterator[list[object]]:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        yield []
+
+    monkeypatch.setattr(Here, "__call__", interrupt_twice)
+    done = label("photos", "-o", "run")
+    assert done.exit_code == 130
+    assert "finishing the pictures that were begun" in done.stderr
+    assert "stopped at once; what was labelled is kept" in done.stderr
