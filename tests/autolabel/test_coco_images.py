@@ -110,7 +110,7 @@ def test_a_folder_for_images_is_named_once(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "annotations").mkdir()
     touch(tmp_path / "val/a.jpg")
     path = str(write(tmp_path / "annotations", [{"id": 1, "file_name": "a.jpg"}]))
-    with pytest.raises(InputError, match=r"none lies in .*say where they are with images_root"):
+    with pytest.raises(InputError, match=r"none lies in .*say where they are with --images-root"):
         open_sources([path], keep_in=tmp_path / "keep")
     sources = open_sources([path], keep_in=tmp_path / "keep", images_root=Path("val"))
     assert list(sources.items()) == [Item("a.jpg", str(tmp_path / "val/a.jpg"))]
