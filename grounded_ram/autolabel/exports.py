@@ -7,7 +7,6 @@ numbers and splits may differ. What is new then goes beside it, into FORMAT-2.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from grounded_ram.cache import sha256_of
 from grounded_ram.export.dataset import Dataset
 from grounded_ram.export.exporter import Exporter, MaskFormat
 from grounded_ram.export.files import write_json
@@ -116,11 +116,7 @@ def _digest(path: Path) -> str:
     """Return what tells the contents of a file from others; of a link, where it leads."""
     if path.is_symlink():
         return f"link to {path.readlink()}"
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path)
 
 
 def _manifest(folder: Path) -> dict[str, list[str]]:

@@ -23,7 +23,7 @@ from grounded_ram.export import shapes
 from grounded_ram.export.columns import scores
 from grounded_ram.export.dataset import Dataset
 from grounded_ram.export.exporter import MaskFormat
-from grounded_ram.export.files import plain, replacing
+from grounded_ram.export.files import json_bytes, plain, replacing
 from grounded_ram.export.pictures import Pictures
 
 FILE_NAME = "annotations.coco.json"
@@ -109,15 +109,15 @@ def open_coco(
 
         def add(annotation: Annotation) -> None:
             image, found = ledger.enter(annotation)
-            file.write(_separator(ledger.images) + _encode(image))
-            spool.writelines(_encode(item) + b"\n" for item in found)
+            file.write(_separator(ledger.images) + json_bytes(image))
+            spool.writelines(json_bytes(item) + b"\n" for item in found)
 
         file.write(b'{"images": [')
         yield add
         file.write(b'],\n"annotations": [')
         spool.seek(0)
         _copy_objects(spool, file, ledger.category_ids())
-        file.write(b"],\n" + _encode(ledger.closing())[1:])
+        file.write(b"],\n" + json_bytes(ledger.closing())[1:])
 
 
 def export_coco(
@@ -254,10 +254,6 @@ def _version() -> str:
         return "unknown"
 
 
-def _encode(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-
-
 def _separator(number: int) -> bytes:
     return b"\n" if number == 1 else b",\n"
 
@@ -266,4 +262,4 @@ def _copy_objects(spool: IO[bytes], file: IO[bytes], ids: Mapping[str, int]) -> 
     for number, line in enumerate(spool, start=1):
         item = json.loads(line)
         item["category_id"] = ids[item["category_id"]]
-        file.write(_separator(number) + _encode(item))
+        file.write(_separator(number) + json_bytes(item))

@@ -8,7 +8,6 @@ Without splits all is ``train``. Ids count from 1 in each file.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any, TypeAlias
 
 from grounded_ram.annotation import Annotation
 from grounded_ram.export.dataset import Dataset, key_of
-from grounded_ram.export.files import replacing
+from grounded_ram.export.files import json_bytes, replacing
 from grounded_ram.export.pictures import Pictures, place
 
 Item: TypeAlias = dict[str, Any]
@@ -86,12 +85,8 @@ def _opened(path: Path, rest: Item) -> Iterator[Add]:
         file.write(b'],\n"annotations": [')
         spool.seek(0)
         shutil.copyfileobj(spool, file)
-        file.write(b"],\n" + _encode(rest)[1:])
+        file.write(b"],\n" + json_bytes(rest)[1:])
 
 
 def _line(item: Mapping[str, Any], number: int) -> bytes:
-    return (b"\n" if number == 1 else b",\n") + _encode(item)
-
-
-def _encode(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return (b"\n" if number == 1 else b",\n") + json_bytes(item)

@@ -36,9 +36,13 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 def write_json(value: Any, path: Path, *, indent: int | None = None) -> None:
     """Write plain values as UTF-8 JSON, whole or not at all."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(json_bytes(value, indent=indent))
+
+
+def json_bytes(value: Any, *, indent: int | None = None) -> bytes:
+    """Write plain values as UTF-8 JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent).encode()
 
 
 def picture_ending(size: tuple[int, int]) -> str:

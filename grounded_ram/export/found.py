@@ -21,6 +21,7 @@ from grounded_ram.annotation import (
     Tags,
     objects,
 )
+from grounded_ram.cache import sha256_of
 from grounded_ram.export.pictures import TURNED
 
 Rle: TypeAlias = dict[str, Any]
@@ -86,14 +87,10 @@ def facts(path: Path, key: str, size_hw: tuple[int, int], sha256: str | None = N
 
 def digest(path: Path) -> str:
     """Return the digest of a picture's file; where it is not there, that of its path."""
-    made = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                made.update(block)
+        return sha256_of(path)
     except OSError:
-        made.update(str(path).encode())
-    return made.hexdigest()
+        return hashlib.sha256(str(path).encode()).hexdigest()
 
 
 def box_rle(box_xyxy: Sequence[float], size_hw: tuple[int, int]) -> Rle:

@@ -25,6 +25,7 @@ from grounded_ram.annotation import (
     objects,
 )
 from grounded_ram.export import shapes
+from grounded_ram.export.files import json_bytes
 
 
 def encode(annotation: Annotation) -> bytes:
@@ -48,7 +49,7 @@ def encode(annotation: Annotation) -> bytes:
             for one in annotation.rejected
         ],
     }
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json_bytes(value) + b"\n"
 
 
 def decode(line: bytes, run: Mapping[str, Any] | None = None) -> Annotation:
