@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,6 +18,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Number types that networks run in, by name."""
+
+PIECE_NUMBERS = 2**22
+"""Numbers of a layer that are in memory at a time on a CPU, where that is up to us: 16 MB."""
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
@@ -81,6 +84,45 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Return the context in which networks compute in a shorter type; float32 is none."""
     shorter = dtype != torch.float32
     return torch.autocast(device.type, dtype if shorter else None, enabled=shorter)
+
+
+def recast(network: torch.nn.Module, faster: Mapping[type, type]) -> None:
+    """Let the modules of a network compute as subclasses of theirs do; weights and keys stay.
+
+    Args:
+        network: changed in place.
+        faster: for each class of modules the subclass, which adds no state of its own.
+    """
+    for module in network.modules():
+        module.__class__ = faster.get(type(module), type(module))
+
+
+def in_pieces(
+    run: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor, width: int
+) -> torch.Tensor:
+    """Run a network's part that takes each row by itself over some rows at a time, on a CPU.
+
+    What it needs in between then stays in memory that is used again and again: the system hands
+    out larger pieces page by page, at every call, which takes longer than computing in them.
+
+    Args:
+        run: returns (B, n, D) for (B, n, C).
+        rows: (B, N, C).
+        width: the most numbers that ``run`` keeps for one row in between.
+
+    Returns:
+        (B, N, D).
+    """
+    batch, count, _ = rows.shape
+    at_once = max(1, PIECE_NUMBERS // (batch * width))
+    if rows.device.type != "cpu" or torch.is_grad_enabled() or count <= at_once:
+        return run(rows)
+    first = run(rows[:, :at_once])
+    out = first.new_empty(batch, count, first.shape[-1])
+    out[:, :at_once] = first
+    for start in range(at_once, count, at_once):
+        out[:, start : start + at_once] = run(rows[:, start : start + at_once])
+    return out
 
 
 def resized(image: Image, size_hw: tuple[int, int]) -> torch.Tensor:

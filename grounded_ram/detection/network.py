@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from grounded_ram.detection.attention import FoldedBiAttention, FusedWindowAttention
 from grounded_ram.detection.config import GroundingDINOConfig, SwinConfig
+from grounded_ram.detection.deformable import SummedAttention
 from grounded_ram.detection.text import PromptBatch, TextEncoder
 from grounded_ram.detection.transformer import Decoder, Encoder, ImageFeatures, TextFeatures
 from grounded_ram.errors import WeightsError
+from grounded_ram.runtime import recast
 from grounded_ram.weights import misfit
 
 with warnings.catch_warnings():
@@ -23,10 +26,21 @@ with warnings.catch_warnings():
     from groundingdino.models.GroundingDINO.backbone.position_encoding import (
         PositionEmbeddingSineHW,
     )
-    from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTransformer
+    from groundingdino.models.GroundingDINO.backbone.swin_transformer import (
+        SwinTransformer,
+        WindowAttention,
+    )
+    from groundingdino.models.GroundingDINO.fuse_modules import BiMultiHeadAttention
     from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformableAttention
     from groundingdino.models.GroundingDINO.utils import MLP
     from groundingdino.util.misc import NestedTensor
+
+FASTER = {
+    WindowAttention: FusedWindowAttention,
+    BiMultiHeadAttention: FoldedBiAttention,
+    MultiScaleDeformableAttention: SummedAttention,
+}
+"""For layers of the module those that compute the same, sooner."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +151,7 @@ class GroundingDINO(nn.Module):
         )
         self.backbone = Joiner(swin, position)
         self.input_proj = _input_projections(channels, config)
+        recast(self, FASTER)
 
     def image_features(self, pixels: Tensor, padding: Tensor | None = None) -> ImageFeatures:
         """Run the image backbone; its result serves any number of prompts.

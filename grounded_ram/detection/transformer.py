@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from grounded_ram.detection.config import GroundingDINOConfig
+from grounded_ram.runtime import in_pieces
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports timm by an old name, and has unescaped backslashes
@@ -63,8 +64,12 @@ class ImageFeatures:
 
     @property
     def shape_tensors(self) -> dict[str, Tensor]:
-        """The levels' shapes (V, 2) and first tokens (V,), as the deformable layers take them."""
-        shapes = torch.tensor(self.shapes, device=self.tokens.device)
+        """The levels' shapes (V, 2) and first tokens (V,), as the deformable layers take them.
+
+        Without gradients those read the shapes only on the CPU, and a GPU need not be waited for.
+        """
+        device = self.tokens.device if torch.is_grad_enabled() else "cpu"
+        shapes = torch.tensor(self.shapes, device=device)
         sizes = shapes.prod(1)
         return {"spatial_shapes": shapes, "level_start_index": sizes.cumsum(0) - sizes}
 
@@ -98,6 +103,14 @@ def sine_embedding(values: Tensor, width: int) -> Tensor:
     return waves.flatten(-3)
 
 
+class EncoderLayer(DeformableTransformerEncoderLayer):  # type: ignore[misc]
+    """The module's layer, with a feed-forward block that takes some tokens at a time."""
+
+    def forward_ffn(self, src: Tensor) -> Tensor:
+        """Return the (B, S, C) tokens after the feed-forward block."""
+        return in_pieces(super().forward_ffn, src, self.linear1.out_features)
+
+
 class Encoder(nn.Module):
     """Lets image and text look at each other, then each at itself, layer by layer."""
 
@@ -107,7 +120,7 @@ class Encoder(nn.Module):
         half_ffn, layers = config.dim_feedforward // 2, range(config.enc_layers)
         self.half_heads = half_heads
         self.layers = nn.ModuleList(
-            DeformableTransformerEncoderLayer(
+            EncoderLayer(
                 d_model=width,
                 d_ffn=config.dim_feedforward,
                 dropout=0.0,

@@ -112,6 +112,8 @@ class SwinStage(nn.Module):
                 for i, rate in enumerate(drop_path)
             )
         )
+        for block in self.blocks:
+            block.attn.fused_attn = True  # timm leaves it off unless asked for
         last = stage == len(config.depths) - 1
         self.downsample = None if last else PatchMerging(dim)
 

@@ -20,10 +20,13 @@ from segment_anything.modeling import (
     Sam,
     TwoWayTransformer,
 )
+from segment_anything.modeling.common import MLPBlock
+from segment_anything.modeling.image_encoder import Attention
 
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
-from grounded_ram.runtime import autocast
+from grounded_ram.runtime import autocast, recast
+from grounded_ram.segmentation.attention import PiecewiseMLP, PositionedAttention
 from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, scale_boxes
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict, misfit
 
@@ -108,6 +111,7 @@ def build_sam(config: SAMConfig) -> Sam:
         global_attn_indexes=config.global_blocks,
         out_chans=config.prompt_width,
     )
+    recast(encoder, {Attention: PositionedAttention, MLPBlock: PiecewiseMLP})
     prompts = PromptEncoder(
         embed_dim=config.prompt_width,
         image_embedding_size=(grid, grid),
