@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
 from grounded_ram.segmentation.masks import chunks, no_masks, pack, stability, with_masks
+from grounded_ram.segmentation.upscaling import Step
 
 ModelT = TypeVar("ModelT", bound=torch.nn.Module)
 FeaturesT = TypeVar("FeaturesT")
@@ -112,7 +112,7 @@ class BoxSegmenter(ABC, Generic[ModelT, FeaturesT]):
             logits, iou = self.decode(image, boxes)
             scores.append(iou[:, 0].clamp(0, 1).cpu().numpy())
             stable.append(stability(logits))
-            masks.append(pack(logits, image.size_hw, partial(self.binarise, image=image)))
+            masks.append(pack(logits, self.steps(image)))
         return sv.CompactMask.merge(masks), np.concatenate(scores), np.concatenate(stable)
 
     @abstractmethod
@@ -130,8 +130,8 @@ class BoxSegmenter(ABC, Generic[ModelT, FeaturesT]):
         """
 
     @abstractmethod
-    def binarise(self, logits: torch.Tensor, image: EmbeddedImage[FeaturesT]) -> torch.Tensor:
-        """Turn (N, 1, h, w) logits into (N, H, W) bool masks of the image's size."""
+    def steps(self, image: EmbeddedImage[FeaturesT]) -> tuple[Step, ...]:
+        """Return the resizings that lead from mask logits to the image."""
 
 
 def scale_boxes(

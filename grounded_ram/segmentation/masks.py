@@ -1,8 +1,8 @@
-"""Mask logits to packed masks, a few at a time: full-size masks of a photograph are large."""
+"""Mask logits to packed masks: full-size masks of a photograph are large."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,25 +12,27 @@ import torch
 from numpy.typing import NDArray
 from segment_anything.utils.amg import calculate_stability_score
 
-_PIXELS_AT_ONCE = 2**24
-"""Masks are blown up to the image's size in groups of at most this many pixels (or one by one)."""
+from grounded_ram.segmentation.upscaling import Step, Window, upscale
 
 
-def pack(
-    logits: torch.Tensor,
-    size_hw: tuple[int, int],
-    binarise: Callable[[torch.Tensor], torch.Tensor],
-) -> sv.CompactMask:
-    """Turn (N, 1, h, w) logits into N packed masks of an image of the given size.
+def pack(logits: torch.Tensor, steps: Sequence[Step]) -> sv.CompactMask:
+    """Turn (N, 1, h, w) logits into N packed masks of the image's size.
 
     Args:
         logits: N masks as the network gives them; N may be 0.
-        size_hw: size of the image.
-        binarise: blows up (n, 1, h, w) logits to (n, H, W) bool masks of the image's size.
+        steps: the resizings that lead from them to the image.
     """
-    at_once = max(1, _PIXELS_AT_ONCE // (size_hw[0] * size_hw[1]))
-    groups = (binarise(group).cpu().numpy() for group in chunks(logits, at_once))
-    return sv.CompactMask.merge([no_masks(size_hw), *map(compact, groups)])
+    size_hw = steps[-1].size_hw
+    windows = upscale(logits[:, 0].float(), steps)
+    return sv.CompactMask.merge([no_masks(size_hw), *(_place(one, size_hw) for one in windows)])
+
+
+def _place(window: Window, size_hw: tuple[int, int]) -> sv.CompactMask:
+    """Pack a mask of which a window is known."""
+    if not window.mask.numel():
+        return compact(np.zeros((1, *size_hw), np.bool_))
+    packed = compact(window.mask.cpu().numpy()[None])
+    return packed.with_offset(window.left, window.top, size_hw)
 
 
 def compact(masks: NDArray[np.bool_]) -> sv.CompactMask:

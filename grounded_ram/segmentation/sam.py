@@ -28,6 +28,7 @@ from grounded_ram.images import Image
 from grounded_ram.runtime import autocast, recast
 from grounded_ram.segmentation.attention import PiecewiseMLP, PositionedAttention
 from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, scale_boxes
+from grounded_ram.segmentation.upscaling import Step
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict, misfit
 
 
@@ -187,11 +188,10 @@ class SAMSegmenter(BoxSegmenter[Sam, torch.Tensor]):
         )
         return logits, iou
 
-    def binarise(self, logits: torch.Tensor, image: EmbeddedImage[torch.Tensor]) -> torch.Tensor:
-        """Turn (N, 1, h, w) logits into (N, H, W) bool masks of the image's size."""
-        full = self.model.postprocess_masks(logits, image.input_hw, image.size_hw)
-        masks: torch.Tensor = full[:, 0] > self.model.mask_threshold
-        return masks
+    def steps(self, image: EmbeddedImage[torch.Tensor]) -> tuple[Step, ...]:
+        """Return the resizings that lead from mask logits to the image."""
+        side = self.model.image_encoder.img_size
+        return Step((side, side), image.input_hw), Step(image.size_hw)
 
 
 def open_sam(

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
 from grounded_ram.images import Image
 from grounded_ram.pretrained import load_pretrained, transformers_class
 from grounded_ram.runtime import autocast
 from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, scale_boxes
 from grounded_ram.segmentation.pixels import IMAGENET, Pixels, read_pixels, to_square
+from grounded_ram.segmentation.upscaling import Step
 from grounded_ram.weights import Checkpoint, fetch
 
 _Features = list[torch.Tensor]
@@ -82,9 +82,9 @@ class SAM2Segmenter(BoxSegmenter[Any, _Features]):
         )
         return found.pred_masks[0], found.iou_scores[0]
 
-    def binarise(self, logits: torch.Tensor, image: EmbeddedImage[_Features]) -> torch.Tensor:
-        """Turn (N, 1, h, w) logits into (N, H, W) bool masks of the image's size."""
-        return interpolate(logits, image.size_hw, mode="bilinear")[:, 0] > 0
+    def steps(self, image: EmbeddedImage[_Features]) -> tuple[Step, ...]:
+        """Return the resizing that leads from mask logits to the image."""
+        return (Step(image.size_hw),)
 
 
 def load_sam2(checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype) -> SAM2Segmenter:

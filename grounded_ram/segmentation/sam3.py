@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import supervision as sv
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch.nn.functional import interpolate
 
 from grounded_ram.annotation import Tags
 from grounded_ram.detection.answers import name_order
@@ -28,6 +26,7 @@ from grounded_ram.runtime import autocast
 from grounded_ram.segmentation.masks import no_masks, pack
 from grounded_ram.segmentation.pixels import Pixels, read_pixels, to_square
 from grounded_ram.segmentation.sam2 import SAM2Segmenter
+from grounded_ram.segmentation.upscaling import Step
 from grounded_ram.weights import Checkpoint, fetch
 
 HALVES = Pixels((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -187,12 +186,8 @@ def _take(answer: Any, row: int, image: Image, threshold: float) -> _Found:
     scale = torch.tensor([size_hw[1], size_hw[0]] * 2, device=scores.device)
     boxes = answer.pred_boxes[0].clamp(0, 1) * scale
     kept = (scores > threshold) & (boxes[:, :2] < boxes[:, 2:]).all(dim=1)
-    mask = pack(answer.pred_masks[0, kept, None], size_hw, partial(_binarise, size_hw=size_hw))
+    mask = pack(answer.pred_masks[0, kept, None], [Step(size_hw)])
     return _Found(boxes[kept].cpu().numpy(), scores[kept].cpu().numpy(), mask, row)
-
-
-def _binarise(logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
-    return interpolate(logits, size_hw, mode="bilinear")[:, 0] > 0
 
 
 def _join(parts: Sequence[_Found], tags: Tags, image: Image) -> sv.Detections:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 
 from grounded_ram.images import Image
 from grounded_ram.pretrained import load_pretrained, transformers_class
@@ -19,6 +19,7 @@ from grounded_ram.runtime import autocast
 from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, scale_boxes
 from grounded_ram.segmentation.pixels import IMAGENET, Pixels, read_pixels
 from grounded_ram.segmentation.sam import resize_image
+from grounded_ram.segmentation.upscaling import Step
 from grounded_ram.weights import Checkpoint, fetch
 
 _Features = tuple[torch.Tensor, torch.Tensor]
@@ -96,11 +97,9 @@ class SAMHQSegmenter(BoxSegmenter[Any, _Features]):
         )
         return found.pred_masks[0], found.iou_scores[0]
 
-    def binarise(self, logits: torch.Tensor, image: EmbeddedImage[_Features]) -> torch.Tensor:
-        """Turn (N, 1, h, w) logits into (N, H, W) bool masks of the image's size."""
-        height, width = image.input_hw
-        square = interpolate(logits, (self._side, self._side), mode="bilinear")
-        return interpolate(square[..., :height, :width], image.size_hw, mode="bilinear")[:, 0] > 0
+    def steps(self, image: EmbeddedImage[_Features]) -> tuple[Step, ...]:
+        """Return the resizings that lead from mask logits to the image."""
+        return Step((self._side, self._side), image.input_hw), Step(image.size_hw)
 
 
 def load_sam_hq(

@@ -91,10 +91,9 @@ def test_larger_batches_agree(family: Family, segmenter: BoxSegmenter[Any, Any])
 
 
 def test_boxes_one_by_one_agree_and_stay_in_order(
-    family: Family, segmenter: BoxSegmenter[Any, Any], monkeypatch: pytest.MonkeyPatch
+    family: Family, segmenter: BoxSegmenter[Any, Any]
 ) -> None:
     [whole] = segmenter.segment([IMAGE], [detections(BOXES)])
-    monkeypatch.setattr(masks_module, "_PIXELS_AT_ONCE", 2 * IMAGE.shape[0] * IMAGE.shape[1])
     for at_once in (1, 3):
         [pieces] = family.segmenter(boxes_at_once=at_once).segment([IMAGE], [detections(BOXES)])
         np.testing.assert_allclose(

@@ -1,15 +1,11 @@
 import numpy as np
-import pytest
 import supervision as sv
 import torch
+from torch.nn.functional import interpolate
 
-from grounded_ram.segmentation import masks as masks_module
 from grounded_ram.segmentation.masks import chunks, compact, no_masks, pack, stability, with_masks
+from grounded_ram.segmentation.upscaling import Step
 from tests.segmentation.small_networks import detections
-
-
-def binarise(logits: torch.Tensor) -> torch.Tensor:
-    return logits[:, 0].repeat_interleave(2, 1).repeat_interleave(3, 2) > 0
 
 
 def test_compact_masks_lose_no_pixel() -> None:
@@ -21,27 +17,19 @@ def test_compact_masks_lose_no_pixel() -> None:
     np.testing.assert_array_equal(np.asarray(compact(masks)), masks)
 
 
-@pytest.mark.parametrize("pixels", [1, 60, 150, 2**24])
-def test_groups_change_nothing_and_are_no_larger_than_allowed(
-    pixels: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(masks_module, "_PIXELS_AT_ONCE", pixels)
-    logits = torch.randn((7, 1, 5, 4), generator=torch.Generator().manual_seed(0))
-    seen: list[int] = []
-
-    def watched(group: torch.Tensor) -> torch.Tensor:
-        seen.append(len(group))
-        return binarise(group)
-
-    np.testing.assert_array_equal(np.asarray(pack(logits, (10, 12), watched)), binarise(logits))
-    assert sum(seen) == 7
-    assert max(seen) == max(1, min(7, pixels // 120))
-
-
 def test_no_masks_pack_as_no_masks() -> None:
-    for none in (no_masks((6, 8)), pack(torch.zeros((0, 1, 3, 4)), (6, 8), binarise)):
+    for none in (no_masks((6, 8)), pack(torch.zeros((0, 1, 3, 4)), [Step((6, 8))])):
         assert isinstance(none, sv.CompactMask)
         assert none.shape == (0, 6, 8)
+
+
+def test_packed_masks_are_those_of_the_whole_image() -> None:
+    logits = torch.randn((5, 1, 6, 4), generator=torch.Generator().manual_seed(0)) - 1
+    logits[1] = -1.0
+    whole = interpolate(logits, (31, 17), mode="bilinear")[:, 0] > 0
+    packed = pack(logits, [Step((31, 17))])
+    np.testing.assert_array_equal(np.asarray(packed), whole.numpy())
+    assert packed.area[1] == 0
 
 
 def test_columns_are_added_and_the_given_rows_stay() -> None:
