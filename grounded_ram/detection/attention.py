@@ -40,8 +40,9 @@ class FusedWindowAttention(WindowAttention):  # type: ignore[misc]
         if mask is not None:
             images = count // len(mask)
             bias = (bias + mask[:, None]).expand(images, -1, -1, -1, -1).flatten(0, 1)
+        q, k, v = qkv.unbind(0)
         seen = functional.scaled_dot_product_attention(
-            *qkv.unbind(0), attn_mask=bias.to(qkv.dtype), scale=self.scale
+            q, k, v, attn_mask=bias.to(q.dtype), scale=self.scale
         )
         out: Tensor = self.proj(seen.transpose(1, 2).flatten(2))
         return out
@@ -88,16 +89,26 @@ class FoldedBiAttention(BiMultiHeadAttention):  # type: ignore[misc]
         if attention_mask_l is not None:
             offset = offset.masked_fill(attention_mask_l[:, None], -torch.inf)
         words, back = words.flatten(1, 2), back.flatten(1, 2)
-        of_words = in_pieces(partial(_read, words.mT, offset, back), v, words.shape[1])
+        read = in_pieces(partial(_read, words.mT, offset, back), v, words.shape[1])
+        return read + self.out_v_proj.bias, self._look(words, v, attention_mask_v)
 
+    def _look(self, words: Tensor, v: Tensor, padding: Tensor | None) -> Tensor:
+        """Return the (B, L, C) that the text sees in the image.
+
+        Args:
+            words: (B, heads * L, C) what image tokens are to be compared with.
+            v: (B, S, C) image tokens.
+            padding: (B, S) bool, True on padding.
+        """
         scores = words @ v.mT
-        if attention_mask_v is not None:
-            scores = scores.masked_fill(attention_mask_v[:, None], -torch.inf)
-        summed = (scores.softmax(-1).to(v.dtype) @ v).unflatten(1, (self.num_heads, -1))
-        projection = self.values_v_proj.weight.unflatten(0, heads)
-        of_pixels = torch.einsum("bnlc,ndc->blnd", summed, projection)
-        of_pixels = of_pixels + self.values_v_proj.bias.unflatten(0, heads)
-        return of_words + self.out_v_proj.bias, self.out_l_proj(of_pixels.flatten(2))
+        if padding is not None:
+            scores = scores.masked_fill(padding[:, None], -torch.inf)
+        summed = scores.softmax(-1).to(v.dtype) @ v
+        summed = summed.view(len(v), self.num_heads, -1, v.shape[-1])
+        projection = self.values_v_proj.weight.view(self.num_heads, self.head_dim, -1)
+        seen = torch.einsum("bnlc,ndc->blnd", summed, projection).flatten(2)
+        out: Tensor = self.out_l_proj(seen + self.values_v_proj.bias)
+        return out
 
 
 def _read(words: Tensor, offset: Tensor, back: Tensor, pixels: Tensor) -> Tensor:
@@ -109,5 +120,6 @@ def _read(words: Tensor, offset: Tensor, back: Tensor, pixels: Tensor) -> Tensor
         back: (B, heads * L, C) and what is seen of them.
         pixels: the image tokens.
     """
-    scores = (pixels @ words).unflatten(-1, offset.shape[1:]) + offset[:, None]
-    return scores.softmax(-1).to(back.dtype).flatten(2) @ back
+    scores = (pixels @ words).view(*pixels.shape[:2], *offset.shape[1:]) + offset[:, None]
+    read: Tensor = scores.softmax(-1).to(back.dtype).flatten(2) @ back
+    return read

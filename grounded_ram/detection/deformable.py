@@ -94,9 +94,9 @@ def sample(
     sizes = references.new_tensor([[width, height] for height, width in shapes])
     centers = (references[..., :2] * sizes - 0.5)[:, :, None, :, None]
     if references.shape[-1] == 4:
-        offsets = offsets * (references[..., 2:] * sizes * (0.5 / offsets.shape[-2]))[
-            :, :, None, :, None
-        ]
+        offsets = (
+            offsets * (references[..., 2:] * sizes * (0.5 / offsets.shape[-2]))[:, :, None, :, None]
+        )
     table = _with_border(values, shapes).flatten(0, 2)
     steps, starts = _layout(shapes, values.device)
     first = torch.arange(heads, dtype=torch.int32, device=values.device)  # a head's first row
@@ -110,20 +110,22 @@ def sample(
             places = centers[image, some] + offsets[image, some]
             cell, share = _corners(places, weights[image, some], sizes, steps, starts)
             rows = (cell + image * cells) * heads + first[:, None, None, None]
-            out[image, some] = functional.embedding_bag(
+            summed = functional.embedding_bag(
                 rows.flatten(2).flatten(0, 1),
                 table,
                 mode="sum",
                 per_sample_weights=share.flatten(2).flatten(0, 1),
-            ).unflatten(0, (-1, heads))
+            )
+            out[image, some] = summed.view(-1, heads, summed.shape[-1])
     return out
 
 
 def _with_border(values: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
     """Return the maps of (B, S, heads, D) values with a border of zeros, one after another."""
-    levels = values.split([height * width for height, width in shapes], 1)
+    levels = torch.split(values, [height * width for height, width in shapes], 1)
+    room = (0, 0, 0, 0, 1, 2, 1, 2)
     framed = [
-        functional.pad(level.unflatten(1, shape), (0, 0, 0, 0, 1, 2, 1, 2)).flatten(1, 2)
+        functional.pad(level.reshape(len(values), *shape, *values.shape[2:]), room).flatten(1, 2)
         for level, shape in zip(levels, shapes, strict=True)
     ]
     return torch.cat(framed, 1)

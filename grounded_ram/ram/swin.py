@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from timm.layers.patch_embed import PatchEmbed
-from timm.models.swin_transformer import PatchMerging, SwinTransformerBlock
+from timm.models.swin_transformer import PatchMerging, SwinTransformerBlock, WindowAttention
 from torch import Tensor, nn
 
 from grounded_ram.errors import InputError
@@ -112,8 +112,9 @@ class SwinStage(nn.Module):
                 for i, rate in enumerate(drop_path)
             )
         )
-        for block in self.blocks:
-            block.attn.fused_attn = True  # timm leaves it off unless asked for
+        for module in self.blocks.modules():
+            if isinstance(module, WindowAttention):
+                module.fused_attn = True  # timm leaves it off unless asked for
         last = stage == len(config.depths) - 1
         self.downsample = None if last else PatchMerging(dim)
 

@@ -1,8 +1,8 @@
-"""SAM's attention with relative positions, without its table of scores: the same sums, sooner.
+"""SAM's layers: the same sums, sooner.
 
-The published layers write down the score of each token for each other, 800 MB for one layer of
-ViT-B that sees the whole image, three times over. Here ``scaled_dot_product_attention`` works
-through them in pieces.
+Above all its attention with relative positions: the published layer writes down the score of each
+token for each other, 800 MB in one layer of ViT-B that sees the whole image, three times over.
+Here ``scaled_dot_product_attention`` works through them in pieces.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from itertools import product
 
 import torch
-from segment_anything.modeling.common import MLPBlock
+from segment_anything.modeling.common import LayerNorm2d, MLPBlock
 from segment_anything.modeling.image_encoder import Attention, get_rel_pos
+from segment_anything.modeling.transformer import Attention as TransformerAttention
 from torch import Tensor
 from torch.nn import functional
 
@@ -54,6 +55,41 @@ class PiecewiseMLP(MLPBlock):  # type: ignore[misc]
         """Return (..., C) for (..., C)."""
         rows = x.flatten(0, -2)[None]
         return in_pieces(super().forward, rows, self.lin1.out_features).view(x.shape)
+
+
+class PromptAttention(TransformerAttention):  # type: ignore[misc]
+    """The mask decoder's ``Attention``, between prompts and image."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return what (B, N, C) queries see in (B, M, C) keys and values: (B, N, C)."""
+        seen = functional.scaled_dot_product_attention(
+            self._separate_heads(self.q_proj(q), self.num_heads),
+            self._separate_heads(self.k_proj(k), self.num_heads),
+            self._separate_heads(self.v_proj(v), self.num_heads),
+        )
+        out: Tensor = self.out_proj(self._recombine_heads(seen))
+        return out
+
+
+class FusedLayerNorm2d(LayerNorm2d):  # type: ignore[misc]
+    """SAM's ``LayerNorm2d``, in one pass over the channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the (B, C, H, W) map, normalised at each place."""
+        places = x.permute(0, 2, 3, 1)
+        normalised = functional.layer_norm(
+            places, places.shape[-1:], self.weight, self.bias, self.eps
+        )
+        return normalised.permute(0, 3, 1, 2)
+
+
+FASTER = {
+    Attention: PositionedAttention,
+    TransformerAttention: PromptAttention,
+    MLPBlock: PiecewiseMLP,
+    LayerNorm2d: FusedLayerNorm2d,
+}
+"""For layers of SAM those that compute the same, sooner."""
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, down: Tensor, across: Tensor) -> Tensor:

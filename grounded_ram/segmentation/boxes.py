@@ -24,6 +24,11 @@ from grounded_ram.segmentation.upscaling import Step
 ModelT = TypeVar("ModelT", bound=torch.nn.Module)
 FeaturesT = TypeVar("FeaturesT")
 
+MOST_ON_CPU = 4
+"""Boxes that a CPU decodes together: their maps are then in memory that is used again and again,
+where the system would have to hand out more of it page by page, which takes longer than decoding.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedImage(Generic[FeaturesT]):
@@ -50,7 +55,8 @@ class BoxSegmenter(ABC, Generic[ModelT, FeaturesT]):
             in float32: box corners need more than bfloat16's eight bits.
         batch_size: Images that go through the encoder together; with 1 an image's masks do not
             depend, to the last bit, on the images beside it.
-        boxes_at_once: Boxes of one image that go through the decoder together.
+        boxes_at_once: Boxes of one image that go through the decoder together; on a CPU no more
+            than ``MOST_ON_CPU``.
 
     Raises:
         InputError: A batch is smaller than 1.
@@ -71,7 +77,9 @@ class BoxSegmenter(ABC, Generic[ModelT, FeaturesT]):
         self._device = device
         self._dtype = dtype
         self._batch_size = batch_size
-        self._boxes_at_once = boxes_at_once
+        self._boxes_at_once = (
+            min(boxes_at_once, MOST_ON_CPU) if device.type == "cpu" else boxes_at_once
+        )
 
     @torch.inference_mode()
     def segment(

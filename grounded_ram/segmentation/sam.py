@@ -20,13 +20,11 @@ from segment_anything.modeling import (
     Sam,
     TwoWayTransformer,
 )
-from segment_anything.modeling.common import MLPBlock
-from segment_anything.modeling.image_encoder import Attention
 
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
 from grounded_ram.runtime import autocast, recast
-from grounded_ram.segmentation.attention import PiecewiseMLP, PositionedAttention
+from grounded_ram.segmentation.attention import FASTER
 from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, scale_boxes
 from grounded_ram.segmentation.upscaling import Step
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict, misfit
@@ -112,7 +110,6 @@ def build_sam(config: SAMConfig) -> Sam:
         global_attn_indexes=config.global_blocks,
         out_chans=config.prompt_width,
     )
-    recast(encoder, {Attention: PositionedAttention, MLPBlock: PiecewiseMLP})
     prompts = PromptEncoder(
         embed_dim=config.prompt_width,
         image_embedding_size=(grid, grid),
@@ -132,7 +129,9 @@ def build_sam(config: SAMConfig) -> Sam:
         iou_head_hidden_dim=config.iou_head_width,
     )
     mean, std = list(config.pixel_mean), list(config.pixel_std)
-    return Sam(encoder, prompts, decoder, pixel_mean=mean, pixel_std=std).eval()
+    model = Sam(encoder, prompts, decoder, pixel_mean=mean, pixel_std=std).eval()
+    recast(model, FASTER)
+    return model
 
 
 def fitted_hw(size_hw: tuple[int, int], image_size: int) -> tuple[int, int]:
