@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Number types that networks run in, by name."""
+
+MOST_BY_PILLOW = 2**22
+"""Pixels of the largest image that Pillow resizes."""
 
 PIECE_NUMBERS = 2**22
 """Numbers of a layer that are in memory at a time on a CPU, where that is up to us: 16 MB."""
@@ -127,9 +131,23 @@ def in_pieces(
 
 def resized(image: Image, size_hw: tuple[int, int]) -> torch.Tensor:
     """Resize an image (bilinear, in 8 bits): (3, h, w) float32 in [0, 1]."""
+    return torch.from_numpy(resize(image, size_hw)).permute(2, 0, 1).float() / 255
+
+
+def resize(image: Image, size_hw: tuple[int, int]) -> Image:
+    """Resize an image as networks were trained: by Pillow, bilinear, antialiased.
+
+    Photographs of more than ``MOST_BY_PILLOW`` pixels are resized by torch, in a seventh of the
+    time; a few in a thousand of its values then differ, by 1 of 255.
+    """
     height, width = size_hw
+    if image.shape[0] * image.shape[1] > MOST_BY_PILLOW:
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
+        options: dict[str, Any] = {"mode": "bilinear", "antialias": True}
+        smaller = torch.nn.functional.interpolate(pixels, (height, width), **options)
+        return np.ascontiguousarray(smaller[0].permute(1, 2, 0).numpy())
     picture = PILImage.fromarray(image).resize((width, height), PILImage.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+    return np.array(picture, np.uint8)
 
 
 def groups(keys: Iterable[Hashable], batch_size: int) -> list[list[int]]:

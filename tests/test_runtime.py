@@ -1,10 +1,22 @@
+import pickle
+from copy import deepcopy
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
+from grounded_ram import runtime
 from grounded_ram.errors import InputError
-from grounded_ram.runtime import groups, pick_device, pick_dtype, torch_threads
+from grounded_ram.runtime import (
+    groups,
+    in_pieces,
+    pick_device,
+    pick_dtype,
+    recast,
+    torch_threads,
+)
 
 CPU = torch.device("cpu")
 
@@ -108,3 +120,93 @@ def test_threads_are_as_asked_meanwhile_and_as_before_afterwards() -> None:
     with pytest.raises(KeyError), torch_threads(before + 1):
         raise KeyError
     assert torch.get_num_threads() == before
+
+
+class Doubled(nn.Linear):
+    def forward(self, input: Tensor) -> Tensor:
+        return 2 * super().forward(input)
+
+
+class Other(nn.Linear):
+    """A subclass that someone else made."""
+
+
+def test_recast_modules_compute_anew_with_the_weights_and_keys_they_had() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.Sequential(Other(4, 4), nn.Linear(4, 2)))
+    before = dict(network.named_parameters())
+    recast(network, {nn.Linear: Doubled})
+    assert [type(network[0]), type(network[1][0]), type(network[1][1])] == [Doubled, Other, Doubled]
+    assert list(network.state_dict()) == list(before)
+    assert all(network.get_parameter(name) is one for name, one in before.items())
+
+    inputs = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    hidden = 2 * (inputs @ before["0.weight"].T + before["0.bias"])
+    hidden = hidden @ before["1.0.weight"].T + before["1.0.bias"]
+    expected = 2 * (hidden @ before["1.1.weight"].T + before["1.1.bias"])
+    for copy in (network, deepcopy(network), pickle.loads(pickle.dumps(network))):
+        torch.testing.assert_close(copy(inputs), expected)
+
+
+def test_a_single_layer_is_recast_and_recast_back() -> None:
+    layer = nn.Linear(3, 4)
+    recast(layer, {nn.Linear: Doubled})
+    assert type(layer) is Doubled
+    recast(layer, {Doubled: nn.Linear})
+    assert type(layer) is nn.Linear
+
+
+def taking(calls: list[int]) -> nn.Module:
+    """Return a part of a network that notes how many rows it takes at a time."""
+    layer = nn.Linear(3, 5)
+    layer.register_forward_hook(lambda *call: calls.append(call[2].shape[1]))
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        (1, [1] * 11),  # one row is the least, however wide
+        (2 * 7, [1] * 11),
+        (2 * 7 * 4 + 1, [4, 4, 3]),
+        (2 * 7 * 10, [10, 1]),
+        (2 * 7 * 11, [11]),
+        (2**22, [11]),
+    ],
+)
+@torch.inference_mode()
+def test_rows_in_pieces_come_out_in_order_and_no_more_are_taken_at_once(
+    numbers: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    layer, rows = taking(calls), torch.randn(2, 11, 3)
+    monkeypatch.setattr(runtime, "PIECE_NUMBERS", numbers)
+    found = in_pieces(layer, rows, 7)
+    assert calls == expected
+    torch.testing.assert_close(found, layer(rows))
+
+
+def test_pieces_are_of_the_type_that_the_part_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "PIECE_NUMBERS", 8)
+    with torch.inference_mode():
+        found = in_pieces(Tensor.bfloat16, torch.ones(1, 11, 3), 3)
+    assert found.dtype == torch.bfloat16
+    assert found.eq(1).all()
+
+
+@torch.inference_mode()
+def test_no_rows_are_an_ordinary_number_of_rows() -> None:
+    assert in_pieces(nn.Linear(3, 5), torch.ones(2, 0, 3), 7).shape == (2, 0, 5)
+
+
+def test_all_rows_go_at_once_with_gradients_and_off_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "PIECE_NUMBERS", 1)
+    calls: list[int] = []
+    layer = taking(calls)
+    in_pieces(layer, torch.ones(2, 11, 3), 7).sum().backward()
+    assert calls == [11]
+    assert layer.weight.grad.eq(22).all()
+    with torch.inference_mode():
+        in_pieces(layer.to("meta"), torch.ones(2, 11, 3, device="meta"), 7)
+    assert calls == [11, 11]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import (
@@ -23,7 +22,7 @@ from segment_anything.modeling import (
 
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
-from grounded_ram.runtime import autocast, recast
+from grounded_ram.runtime import autocast, recast, resize
 from grounded_ram.segmentation.attention import FASTER
 from grounded_ram.segmentation.boxes import BoxSegmenter, EmbeddedImage, scale_boxes
 from grounded_ram.segmentation.upscaling import Step
@@ -141,10 +140,8 @@ def fitted_hw(size_hw: tuple[int, int], image_size: int) -> tuple[int, int]:
 
 
 def resize_image(image: Image, image_size: int) -> Image:
-    """Bring the longer side to ``image_size`` as SAM was trained: Pillow, bilinear, antialiased."""
-    height, width = fitted_hw(image.shape[:2], image_size)
-    picture = PIL.Image.fromarray(image).resize((width, height), PIL.Image.Resampling.BILINEAR)
-    return np.array(picture, np.uint8)
+    """Bring the longer side to ``image_size``; see ``runtime.resize``."""
+    return resize(image, fitted_hw(image.shape[:2], image_size))
 
 
 class SAMSegmenter(BoxSegmenter[Sam, torch.Tensor]):
