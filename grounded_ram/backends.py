@@ -25,7 +25,7 @@ from grounded_ram.errors import InputError
 from grounded_ram.images import Image
 from grounded_ram.names import split_backend, unknown_name
 from grounded_ram.registry import Stage, adapters, find_factory
-from grounded_ram.stages import Detector, Segmenter, Tagger
+from grounded_ram.stages import CanCompile, Detector, HasBatchSize, Segmenter, Tagger
 from grounded_ram.weights import Checkpoint, find_checkpoint, with_own_files
 
 METHODS: dict[Stage, str] = {"tagger": "tag", "detector": "detect", "segmenter": "segment"}
@@ -45,6 +45,8 @@ class Backend(Generic[StageT]):
             file; those of this stage take the place of its checkpoint's.
         other: an earlier stage's backend: where one factory makes both of the same files, they are
             one object.
+        batch_size: images that the network behind a name takes at once, if it can be told.
+        compile: let torch compile that network, if it can be told.
         options: ``device`` and ``dtype`` for the factory behind a name.
 
     Attributes:
@@ -64,12 +66,15 @@ class Backend(Generic[StageT]):
         *,
         own_files: Mapping[str, Path] | None = None,
         other: Backend[Any] | None = None,
+        batch_size: int = 1,
+        compile: bool = False,  # torch's word for it
         **options: Any,
     ) -> None:
         self.stage = stage
         self.choice = choice
         self._other = other
         self._options = options
+        self._batch_size, self._compile = batch_size, compile
         self._lock = threading.Lock()
         self._facts: dict[str, Any] | None = None
         self.checkpoint: Checkpoint | None = None
@@ -101,8 +106,16 @@ class Backend(Generic[StageT]):
                 if self._other is not None and self._other._makes(self.checkpoint, make):
                     self._loaded = self._other.get()
                 else:
-                    self._loaded = make(self.checkpoint, **self._options)
+                    self._loaded = self._told(make(self.checkpoint, **self._options))
             return self._loaded
+
+    def _told(self, made: StageT) -> StageT:
+        """Return what a factory made, told how fast it shall be, as far as it listens."""
+        if isinstance(made, HasBatchSize):
+            made.batch_size = self._batch_size
+        if self._compile and isinstance(made, CanCompile):
+            made.compile()
+        return made
 
     def _makes(self, checkpoint: Checkpoint | None, make: Callable[..., Any]) -> bool:
         """Tell whether the object of this backend is made by a factory of a checkpoint's files."""

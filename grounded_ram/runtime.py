@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,11 @@ from PIL import Image as PILImage
 
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
+
+logger = logging.getLogger(__name__)
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -88,6 +94,65 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Return the context in which networks compute in a shorter type; float32 is none."""
     shorter = dtype != torch.float32
     return torch.autocast(device.type, dtype if shorter else None, enabled=shorter)
+
+
+class Batched(Protocol):
+    """Whatever takes several inputs at once."""
+
+    batch_size: int
+    """How many at most."""
+
+
+def in_batches(
+    owner: Batched, items: Sequence[ItemT], run: Callable[[Sequence[ItemT]], Sequence[ResultT]]
+) -> list[ResultT]:
+    """Run over all items, as many at once as their owner takes.
+
+    Where the memory is too small for a batch, the owner takes half as many from then on.
+
+    Args:
+        owner: whose ``batch_size`` counts.
+        items: N inputs.
+        run: returns a result for each item that it is given.
+
+    Returns:
+        N results, in the order of the items.
+    """
+    results: list[ResultT] = []
+    while len(results) < len(items):
+        batch = items[len(results) : len(results) + owner.batch_size]
+        found = _run_if_it_fits(run, batch)
+        if found is None:
+            owner.batch_size = len(batch) // 2
+            logger.warning("out of memory: going on with batches of %d", owner.batch_size)
+        else:
+            results += found
+    return results
+
+
+def _run_if_it_fits(
+    run: Callable[[Sequence[ItemT]], Sequence[ResultT]], batch: Sequence[ItemT]
+) -> Sequence[ResultT] | None:
+    """Run over a batch; return None if the memory is too small, but could do for half of it.
+
+    Only after the return is the memory free of what the failed run held.
+    """
+    try:
+        return run(batch)
+    except RuntimeError as error:
+        on_cpu = "can't allocate memory" in str(error)
+        if len(batch) == 1 or not (on_cpu or isinstance(error, torch.cuda.OutOfMemoryError)):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Move a batch to a device; to a GPU from pinned memory, without waiting for it."""
+    if device.type != "cuda":
+        return batch.to(device)
+    return batch.pin_memory().to(device, non_blocking=True)
 
 
 def recast(network: torch.nn.Module, faster: Mapping[type, type]) -> None:

@@ -58,6 +58,23 @@ class HasCaptions(Protocol):
         ...
 
 
+@runtime_checkable
+class HasBatchSize(Protocol):
+    """A backend that runs its network over several images at once."""
+
+    batch_size: int
+    """At most so many; it may lower the number where memory is short."""
+
+
+@runtime_checkable
+class CanCompile(Protocol):
+    """A backend whose networks torch can compile."""
+
+    def compile(self) -> None:
+        """Let torch compile them, when they are first used."""
+        ...
+
+
 class Detector(Protocol):
     """Finds boxes for named things."""
 

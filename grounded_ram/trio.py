@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import supervision as sv
 
@@ -25,9 +25,6 @@ from grounded_ram.presets import Preset
 from grounded_ram.stages import Detector, HasCaptions, HasThresholds, Segmenter, Tagger
 from grounded_ram.weights import Checkpoint, OnProgress, fetch_all, with_missing
 
-if TYPE_CHECKING:
-    import torch
-
 
 class Trio:
     """A tagger, a detector and a segmenter.
@@ -38,8 +35,8 @@ class Trio:
         detector: or for this stage,
         segmenter: or this one.
         own_files: files of the user's own, see ``backends.Backend``.
-        device: where named backends run.
-        dtype: the number type they run in.
+        options: ``device``, ``dtype``, ``batch_size`` and ``compile`` of named backends, as
+            ``backends.Backend`` takes them.
 
     Raises:
         UnknownNameError: no adapter, checkpoint or file of one has that name.
@@ -54,10 +51,9 @@ class Trio:
         detector: str | Detector | None,
         segmenter: str | Segmenter | None,
         own_files: Mapping[str, Path],
-        device: torch.device,
-        dtype: torch.dtype,
+        **options: Any,
     ) -> None:
-        where: dict[str, Any] = {"own_files": own_files, "device": device, "dtype": dtype}
+        where: dict[str, Any] = {"own_files": own_files, **options}
         self._tagger: Backend[Tagger] = Backend(
             "tagger", preset.tagger if tagger is None else tagger, **where
         )

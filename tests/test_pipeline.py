@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -843,3 +844,36 @@ def test_a_picture_that_was_read_already_is_taken_as_it_is(tmp_path: Path) -> No
     draw(tmp_path / "a.png", "car")
     with pytest.raises(InputError, match="was changed since it was labelled"):
         load_same(tmp_path / "a.png", loaded.sha256)
+
+
+def test_networks_take_as_many_pictures_at_once_as_they_are_told() -> None:
+    scenes = [make_scene(2_000_200 + number) for number in range(3)]
+    one, three = GroundedRAM("tiny", device="cpu"), GroundedRAM("tiny", device="cpu", batch_size=3)
+    for model, size in ((one, 1), (three, 3), (pickle.loads(pickle.dumps(three)), 3)):
+        stages = (model.tagger, model.detector, model.segmenter)
+        assert [stage.batch_size for stage in stages] == [size] * 3  # type: ignore[attr-defined]
+    apart = one.annotate_batch([scene.image for scene in scenes], color="rgb")
+    together = three.annotate_batch([scene.image for scene in scenes], color="rgb")
+    for a, b in zip(apart, together, strict=True):
+        assert a.tags.names == b.tags.names
+        assert len(a.detections) == len(b.detections) > 0
+        np.testing.assert_allclose(a.detections.xyxy, b.detections.xyxy, atol=0.1)
+        np.testing.assert_allclose(a.detections.confidence, b.detections.confidence, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, "4"])
+def test_a_batch_of_none_is_refused(size: Any) -> None:
+    with pytest.raises(InputError, match="batch_size: expected a whole number from 1 on"):
+        GroundedRAM("tiny", batch_size=size)
+
+
+def test_compile_is_told_to_the_image_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: told.append(type(self).__name__))
+    for asked, encoders in (
+        (False, []),
+        (True, ["SwinEncoder", "SwinTransformer", "ImageEncoderViT"]),
+    ):
+        model = GroundedRAM("tiny", device="cpu", compile=asked)
+        _ = model.tagger, model.detector, model.segmenter
+        assert told == encoders

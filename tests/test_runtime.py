@@ -1,6 +1,9 @@
 import pickle
+from collections.abc import Sequence
 from copy import deepcopy
 
+import numpy as np
+import PIL.Image
 import pytest
 import torch
 from hypothesis import given
@@ -10,11 +13,14 @@ from torch import Tensor, nn
 from grounded_ram import runtime
 from grounded_ram.errors import InputError
 from grounded_ram.runtime import (
+    MOST_BY_PILLOW,
     groups,
+    in_batches,
     in_pieces,
     pick_device,
     pick_dtype,
     recast,
+    resize,
     torch_threads,
 )
 
@@ -210,3 +216,61 @@ def test_all_rows_go_at_once_with_gradients_and_off_the_cpu(
     with torch.inference_mode():
         in_pieces(layer.to("meta"), torch.ones(2, 11, 3, device="meta"), 7)
     assert calls == [11, 11]
+
+
+class Batches:
+    """What takes several at once, and writes down how many."""
+
+    def __init__(self, batch_size: int, room: int, error: RuntimeError) -> None:
+        self.batch_size, self.room, self.error = batch_size, room, error
+        self.seen: list[int] = []
+
+    def run(self, batch: Sequence[int]) -> list[int]:
+        self.seen.append(len(batch))
+        if len(batch) > self.room:
+            raise self.error
+        return [10 * one for one in batch]
+
+
+OUT_OF_MEMORY = (
+    torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+)
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_where_memory_is_short_batches_are_halved_and_stay_so(error: RuntimeError) -> None:
+    owner = Batches(8, 3, error)
+    assert in_batches(owner, range(11), owner.run) == [10 * one for one in range(11)]
+    assert owner.seen == [8, 4, 2, 2, 2, 2, 2, 1]
+    assert owner.batch_size == 2
+    assert in_batches(owner, [], owner.run) == []
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_one_that_does_not_fit_is_an_error(error: RuntimeError) -> None:
+    owner = Batches(2, 0, error)
+    with pytest.raises(RuntimeError, match="memory"):
+        in_batches(owner, [1, 2], owner.run)
+    assert owner.seen == [2, 1]
+
+
+def test_other_errors_halve_nothing() -> None:
+    owner = Batches(8, 3, RuntimeError("shapes do not fit"))
+    with pytest.raises(RuntimeError, match="shapes"):
+        in_batches(owner, range(8), owner.run)
+    assert (owner.seen, owner.batch_size) == ([8], 8)
+
+
+def test_large_photographs_are_resized_by_torch_as_by_pillow() -> None:
+    rng = np.random.default_rng(0)
+    coarse = PIL.Image.fromarray(rng.integers(0, 256, (40, 60, 3), np.uint8))
+    large = np.array(coarse.resize((3000, 2000), PIL.Image.Resampling.BICUBIC))
+    assert large.shape[0] * large.shape[1] > MOST_BY_PILLOW
+    for size_hw in ((384, 384), (800, 1200)):
+        found = resize(large, size_hw)
+        expected = PIL.Image.fromarray(large).resize(size_hw[::-1], PIL.Image.Resampling.BILINEAR)
+        off = np.abs(found.astype(int) - np.array(expected, int))
+        assert found.dtype == np.uint8
+        assert off.max() <= 1
+        assert (off > 0).mean() < 0.02

@@ -93,9 +93,10 @@ def label(
         engine: who does it.
         stop: asked before each batch; when it says so, no further one is begun, and those that
             were begun are finished.
-        batch: pictures in each.
+        batch: pictures in each, at least; no fewer than the model takes at once.
     """
-    for outcomes in engine(labeller, _batches(items, batch, stop)):
+    size = max(batch, labeller.model.batch_size)
+    for outcomes in engine(labeller, _batches(items, size, stop)):
         part.commit(outcomes)
         yield outcomes
 

@@ -14,6 +14,8 @@ from grounded_ram.cli.label_job import Job
 from grounded_ram.cli.label_options import (
     Address,
     AsEvents,
+    BatchSize,
+    Compile,
     Decoders,
     EngineKind,
     EngineName,
@@ -41,6 +43,7 @@ from grounded_ram.cli.options import (
     OwnTags,
     OwnVocabulary,
     OwnWeights,
+    Precision,
     PresetName,
     RuleSettings,
     TagThreshold,
@@ -71,6 +74,9 @@ def label(
     vocabulary: OwnVocabulary = None,
     weights: OwnWeights = None,
     device: Device = "auto",
+    dtype: Precision = "auto",
+    batch_size: BatchSize = 1,
+    compile: Compile = False,  # torch's word for it
     devices: GPUs = None,
     workers: Workers = 1,
     threads: Threads = None,
@@ -130,6 +136,9 @@ def label(
             vocabulary=vocabulary,
             weights=own_weights(weights),
             device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            compile=compile,
         )
         who = _engine(engine, devices, workers, decoders, address=address)
         if restart:

@@ -55,6 +55,18 @@ Threads = Annotated[
         show_default="the cores, shared among the workers",
     ),
 ]
+BatchSize = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        min=1,
+        help="Pictures that each network takes at once; 8 or more keep a GPU busy.",
+    ),
+]
+Compile = Annotated[
+    bool,
+    typer.Option("--compile", help="Compile the image encoders: minutes first, faster then."),
+]
 Decoders = Annotated[
     int, typer.Option(min=0, help="Processes that decode pictures ahead of each model.")
 ]

@@ -25,6 +25,10 @@ AsJson = Annotated[
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 
+Precision = Annotated[
+    str, typer.Option("--dtype", help="auto (bfloat16 on a GPU), float32 or bfloat16.")
+]
+
 OwnWeights = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""The module's attention layers on ``scaled_dot_product_attention``: the same sums, sooner.
+"""Layers of the ``groundingdino`` module: the same sums, sooner.
 
 Each computes as published where gradients are wanted.
 """
@@ -16,7 +16,7 @@ from grounded_ram.runtime import in_pieces
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # as in transformer.py
-    from groundingdino.models.GroundingDINO.backbone.swin_transformer import WindowAttention
+    from groundingdino.models.GroundingDINO.backbone.swin_transformer import Mlp, WindowAttention
     from groundingdino.models.GroundingDINO.fuse_modules import BiMultiHeadAttention
 
 
@@ -46,6 +46,14 @@ class FusedWindowAttention(WindowAttention):  # type: ignore[misc]
         )
         out: Tensor = self.proj(seen.transpose(1, 2).flatten(2))
         return out
+
+
+class PiecewiseMLP(Mlp):  # type: ignore[misc]
+    """The image backbone's feed-forward block, some tokens at a time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, N, C) for (B, N, C)."""
+        return in_pieces(super().forward, x, self.fc1.out_features)
 
 
 class FoldedBiAttention(BiMultiHeadAttention):  # type: ignore[misc]

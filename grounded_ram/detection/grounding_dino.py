@@ -54,6 +54,10 @@ class GroundingDINODetector(PromptedDetector[ImageFeatures]):
         self.network = network.eval()
         self._text = TextCache(partial(_encode, network, tokenizer))
 
+    def compile(self) -> None:
+        """Let torch compile the image backbone, when it is first used, and for each size anew."""
+        self.network.backbone[0].compile()
+
     def _see(self, pixels: Tensor) -> ImageFeatures:
         return self.network.image_features(pixels)
 

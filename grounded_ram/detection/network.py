@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from grounded_ram.detection.attention import FoldedBiAttention, FusedWindowAttention
+from grounded_ram.detection.attention import FoldedBiAttention, FusedWindowAttention, PiecewiseMLP
 from grounded_ram.detection.config import GroundingDINOConfig, SwinConfig
 from grounded_ram.detection.deformable import SummedAttention
 from grounded_ram.detection.text import PromptBatch, TextEncoder
@@ -27,6 +27,7 @@ with warnings.catch_warnings():
         PositionEmbeddingSineHW,
     )
     from groundingdino.models.GroundingDINO.backbone.swin_transformer import (
+        Mlp,
         SwinTransformer,
         WindowAttention,
     )
@@ -36,6 +37,7 @@ with warnings.catch_warnings():
     from groundingdino.util.misc import NestedTensor
 
 FASTER = {
+    Mlp: PiecewiseMLP,
     WindowAttention: FusedWindowAttention,
     BiMultiHeadAttention: FoldedBiAttention,
     MultiScaleDeformableAttention: SummedAttention,

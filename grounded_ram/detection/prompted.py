@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -24,7 +25,15 @@ from grounded_ram.detection.text import PromptBatch, PromptTokenizer
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
 from grounded_ram.prompts import Prompt, make_prompts, tag_scores
-from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD, autocast, groups, resized
+from grounded_ram.runtime import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    autocast,
+    groups,
+    in_batches,
+    resized,
+    to_device,
+)
 
 SeenT = TypeVar("SeenT")
 
@@ -93,7 +102,7 @@ class PromptedDetector(ABC, Generic[SeenT]):
         self._device = device
         self._sides = short_side, long_side
         self._dtype = dtype
-        self._batch_size = batch_size
+        self.batch_size = batch_size
 
     @abstractmethod
     def _see(self, pixels: Tensor) -> SeenT:
@@ -123,12 +132,11 @@ class PromptedDetector(ABC, Generic[SeenT]):
         sizes = [resized_hw(image.shape[:2], *self._sides) for image in images]
         asked = [index for index, search in enumerate(searches) if search.prompts]
         found: list[list[Found]] = [[] for _ in images]
-        for places in groups((sizes[index] for index in asked), self._batch_size):
+        search = partial(self._search, images, searches, threshold)
+        for places in groups((sizes[index] for index in asked), self.batch_size):
             group = [asked[place] for place in places]
-            pixels = torch.stack([preprocess(images[index], *self._sides) for index in group])
-            questions = [(n, p) for n, index in enumerate(group) for p in searches[index].prompts]
-            for (n, prompt), answer in zip(questions, self._ask(pixels, questions), strict=True):
-                found[group[n]].append(_fitting(answer, prompt, threshold))
+            for index, parts in zip(group, in_batches(self, group, search), strict=True):
+                found[index] = parts
         return [
             to_detections(parts, search.tags, search.order, image.shape[:2], threshold)
             for parts, search, image in zip(found, searches, images, strict=True)
@@ -144,19 +152,35 @@ class PromptedDetector(ABC, Generic[SeenT]):
         )
         return _Search(tags, order, prompts)
 
+    def _search(
+        self,
+        images: Sequence[Image],
+        searches: Sequence[_Search],
+        threshold: float,
+        group: Sequence[int],
+    ) -> list[list[Found]]:
+        """Search some images, which the network sees at one size."""
+        pixels = torch.stack([preprocess(images[index], *self._sides) for index in group])
+        questions = [(n, p) for n, index in enumerate(group) for p in searches[index].prompts]
+        found: list[list[Found]] = [[] for _ in group]
+        for (n, prompt), answer in zip(questions, self._ask(pixels, questions), strict=True):
+            found[n].append(_fitting(answer, prompt, threshold))
+        return found
+
     @torch.inference_mode()
     def _ask(self, pixels: Tensor, questions: Sequence[tuple[int, Prompt]]) -> list[_Answer]:
         """Answer prompts about (B, 3, h, w) images, each told by its place in the batch."""
-        answers: list[_Answer] = []
         with autocast(self._device, self._dtype):
-            seen = self._see(pixels.to(self._device))
-            for start in range(0, len(questions), self._batch_size):
-                places, prompts = zip(*questions[start : start + self._batch_size], strict=True)
-                batch = self._tokenizer.batch([prompt.ids for prompt in prompts])
-                logits, boxes = self._answer(seen, places, batch.to(self._device))
-                probabilities = logits.sigmoid().float().cpu().numpy()
-                answers += map(_Answer, probabilities, boxes.float().cpu().numpy())
-        return answers
+            seen = self._see(to_device(pixels, self._device))
+            return in_batches(self, questions, partial(self._answer_all, seen))
+
+    def _answer_all(self, seen: SeenT, questions: Sequence[tuple[int, Prompt]]) -> list[_Answer]:
+        """Answer a few prompts about images that were seen."""
+        places, prompts = zip(*questions, strict=True)
+        batch = self._tokenizer.batch([prompt.ids for prompt in prompts])
+        logits, boxes = self._answer(seen, places, batch.to(self._device))
+        probabilities = logits.sigmoid().float().cpu().numpy()
+        return [*map(_Answer, probabilities, boxes.float().cpu().numpy())]
 
 
 def read_tokenizer(vocab: Path, vocab_size: int, name: str) -> PromptTokenizer:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
+from grounded_ram.runtime import in_batches
 from grounded_ram.segmentation.masks import chunks, no_masks, pack, stability, with_masks
 from grounded_ram.segmentation.upscaling import Step
 
@@ -76,7 +77,7 @@ class BoxSegmenter(ABC, Generic[ModelT, FeaturesT]):
         self.model = model.to(device).eval()
         self._device = device
         self._dtype = dtype
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._boxes_at_once = (
             min(boxes_at_once, MOST_ON_CPU) if device.type == "cpu" else boxes_at_once
         )
@@ -103,10 +104,16 @@ class BoxSegmenter(ABC, Generic[ModelT, FeaturesT]):
             height, width = images[i].shape[:2]
             nothing = np.zeros(0, np.float32)
             results[i] = with_masks(results[i], no_masks((height, width)), nothing, nothing)
-        for rows in chunks(with_boxes, self._batch_size):
+
+        def cut(rows: Sequence[int]) -> list[sv.Detections]:
             embedded = self.embed([images[i] for i in rows])
-            for i, image in zip(rows, embedded, strict=True):
-                results[i] = with_masks(detections[i], *self._cut(image, detections[i].xyxy))
+            return [
+                with_masks(detections[i], *self._cut(image, detections[i].xyxy))
+                for i, image in zip(rows, embedded, strict=True)
+            ]
+
+        for i, found in zip(with_boxes, in_batches(self, with_boxes, cut), strict=True):
+            results[i] = found
         return results
 
     def _cut(

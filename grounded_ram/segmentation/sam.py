@@ -147,6 +147,10 @@ def resize_image(image: Image, image_size: int) -> Image:
 class SAMSegmenter(BoxSegmenter[Sam, torch.Tensor]):
     """A ``Segmenter`` that gives SAM one box a mask; see ``BoxSegmenter`` for its arguments."""
 
+    def compile(self) -> None:
+        """Let torch compile the image encoder, when it is first used."""
+        self.model.image_encoder.compile()
+
     @torch.inference_mode()
     def embed(self, images: Sequence[Image]) -> list[EmbeddedImage[torch.Tensor]]:
         """Run the image encoder over B images together."""

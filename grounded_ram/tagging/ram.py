@@ -19,7 +19,14 @@ from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.ram.label_queries import CLIPLabels
 from grounded_ram.ram.model import RAM, UNREAD_PREFIXES, RAMConfig, tagging_weights
 from grounded_ram.ram.tag2text import Tag2Text
-from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD, autocast, resized
+from grounded_ram.runtime import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    autocast,
+    in_batches,
+    resized,
+    to_device,
+)
 from grounded_ram.tagging.table import TagTable, check_threshold
 from grounded_ram.vocabulary.translations import read_translations
 from grounded_ram.weights import Checkpoint, fetch, find_checkpoint, load_state_dict, misfit
@@ -64,12 +71,16 @@ class TableTagger(ABC):
         self.batch_size = batch_size
         self.table = table
         self.image_size = image_size
-        network.to(self.device).eval()
+        self.network: Any = network.to(self.device).eval()
 
     @property
     def options(self) -> dict[str, Any]:
         """The keywords with which another tagger runs as this one does."""
         return {"device": self.device, "dtype": self.dtype, "batch_size": self.batch_size}
+
+    def compile(self) -> None:
+        """Let torch compile the image encoder, when it is first used."""
+        self.network.visual_encoder.compile()
 
     @abstractmethod
     def logits(self, batch: Tensor) -> Tensor:
@@ -100,24 +111,20 @@ class TableTagger(ABC):
 
     def scores(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Return the (B, L) scores in [0, 1] of every tag, one column a row of the table."""
-        found = np.zeros((len(images), len(self.table)), np.float32)
-        for start in range(0, len(images), self.batch_size):
-            chunk = images[start : start + self.batch_size]
-            found[start : start + len(chunk)] = self._score(chunk)
-        return found
+        found = in_batches(self, images, self._score)
+        return np.array(found, np.float32).reshape(len(images), len(self.table))
 
     @torch.inference_mode()
-    def _score(self, images: Sequence[Image]) -> NDArray[np.float32]:
+    def _score(self, images: Sequence[Image]) -> list[NDArray[np.float32]]:
         """Run the network once over a few images."""
         with autocast(self.device, self.dtype):
             logits = self.logits(self._prepared(images))
-        scores: NDArray[np.float32] = logits.float().sigmoid().cpu().numpy()
-        return scores
+        return [*logits.float().sigmoid().cpu().numpy()]
 
     def _prepared(self, images: Sequence[Image]) -> Tensor:
         """Return (B, 3, S, S) images as the network takes them, on its device."""
         batch = torch.stack([prepare(image, self.image_size) for image in images])
-        return batch.to(self.device)
+        return to_device(batch, self.device)
 
 
 class QueryTagger(TableTagger):
@@ -143,7 +150,6 @@ class QueryTagger(TableTagger):
         **options: Any,
     ) -> None:
         super().__init__(network, table, image_size=network.config.image_size, **options)
-        self.network = network
         with torch.inference_mode():
             asked = network.label_queries() if queries is None else queries.to(self.device)
         if len(asked) != len(table):

@@ -47,7 +47,6 @@ class RAMPlusTagger(TableTagger):
         **options: Any,
     ) -> None:
         super().__init__(network, table, image_size=network.config.image_size, **options)
-        self.network = network
         asked = [network.descriptions().detach()] if blocks is None else blocks
         self.blocks = tuple(block.to(self.device) for block in asked)
         rows = sum(len(block) for block in self.blocks)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,22 @@ def test_a_batch_of_unlike_sizes_equals_single_images_bit_for_bit(
 def test_larger_batches_give_the_same_scores(tagger: RAMTagger, pictures: list[Pixels]) -> None:
     batched = RAMTagger(tagger.network, tagger.table, batch_size=2)
     np.testing.assert_allclose(batched.scores(pictures), tagger.scores(pictures), atol=1e-5)
+
+
+def test_a_compiled_encoder_gives_the_same_scores(
+    files: dict[str, Path], pictures: list[Pixels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Traced as ever, but run by torch's own kernels: to make others takes a minute.
+    traced = partialmethod(torch.nn.Module.compile, backend="aot_eager")
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
+    network, table = read_ram(files, "golden")
+    tagger = RAMTagger(network, table)
+    exact = tagger.scores(pictures[:1])
+    keys = list(network.state_dict())
+    tagger.compile()
+    assert network.visual_encoder._compiled_call_impl is not None
+    np.testing.assert_allclose(tagger.scores(pictures[:1]), exact, atol=1e-5)
+    assert list(network.state_dict()) == keys
 
 
 def test_bfloat16_gives_nearly_the_same_scores(tagger: RAMTagger, pictures: list[Pixels]) -> None:
