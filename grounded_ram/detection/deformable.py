@@ -62,9 +62,9 @@ class SummedAttention(MultiScaleDeformableAttention):  # type: ignore[misc]
         sampled = sample(
             seen.float().unflatten(-1, (heads, -1)),
             [(int(height), int(width)) for height, width in spatial_shapes.tolist()],
-            reference_points.float(),
-            self.sampling_offsets(query).float().unflatten(-1, (heads, levels, points, 2)),
-            weights.float().softmax(-1).unflatten(-1, (levels, points)),
+            references=reference_points.float(),
+            offsets=self.sampling_offsets(query).float().unflatten(-1, (heads, levels, points, 2)),
+            weights=weights.float().softmax(-1).unflatten(-1, (levels, points)),
         )
         out: Tensor = self.output_proj(sampled.flatten(2))
         return out
@@ -73,6 +73,7 @@ class SummedAttention(MultiScaleDeformableAttention):  # type: ignore[misc]
 def sample(
     values: Tensor,
     shapes: Sequence[tuple[int, int]],
+    *,
     references: Tensor,
     offsets: Tensor,
     weights: Tensor,
@@ -94,19 +95,19 @@ def sample(
     sizes = references.new_tensor([[width, height] for height, width in shapes])
     centers = (references[..., :2] * sizes - 0.5)[:, :, None, :, None]
     if references.shape[-1] == 4:
-        offsets = (
-            offsets * (references[..., 2:] * sizes * (0.5 / offsets.shape[-2]))[:, :, None, :, None]
-        )
+        halves = references[..., 2:] * sizes / 2
+        offsets = offsets * (halves / offsets.shape[-2])[:, :, None, :, None]
     table = _with_border(values, shapes).flatten(0, 2)
     steps, starts = _layout(shapes, values.device)
     first = torch.arange(heads, dtype=torch.int32, device=values.device)  # a head's first row
     cells = len(table) // (batch * heads)
     out = torch.empty_like(values[:, :1]).repeat(1, offsets.shape[1], 1, 1)
-    per_query = offsets[0, 0, ..., 0].numel()
-    at_once = _SAMPLES_AT_ONCE // per_query if values.device.type == "cpu" else offsets.shape[1]
+    at_once = offsets.shape[1]
+    if values.device.type == "cpu":
+        at_once = max(1, min(at_once, _SAMPLES_AT_ONCE // weights[0, 0].numel()))
     for image in range(batch):
-        for start in range(0, offsets.shape[1], max(1, at_once)):
-            some = slice(start, start + max(1, at_once))
+        for start in range(0, offsets.shape[1], at_once):
+            some = slice(start, start + at_once)
             places = centers[image, some] + offsets[image, some]
             cell, share = _corners(places, weights[image, some], sizes, steps, starts)
             rows = (cell + image * cells) * heads + first[:, None, None, None]

@@ -127,7 +127,13 @@ def test_points_exactly_on_cells_and_borders_see_what_grid_sample_sees() -> None
     count = len(places)
     values, weights = noise(2, 34, 3, 5), noise(2, count, 3, 2, 1, seed=1)
     offsets = places[None, :, None, None, None].expand(2, count, 3, 2, 1, 2)
-    found = sample(values, shapes, torch.zeros(2, count, 2, 2), offsets, weights)
+    found = sample(
+        values,
+        shapes,
+        references=torch.zeros(2, count, 2, 2),
+        offsets=offsets,
+        weights=weights,
+    )
     locations = offsets / torch.tensor([[8, 4], [1, 2]])[:, None]
     expected = multi_scale_deformable_attn_pytorch(values, torch.tensor(shapes), locations, weights)
     close(found.flatten(2), expected)
@@ -141,7 +147,13 @@ def test_points_at_the_end_of_the_world_see_nothing(far: float) -> None:
     values, weights = noise(1, CELLS, 2, 5), torch.ones(1, 4, 2, 3, 1)
     corners = torch.tensor([[far, 1.0], [-far, 1.0], [1.0, far], [-far, -far]])
     offsets = corners[None, :, None, None, None].expand(1, 4, 2, 3, 1, 2)
-    found = sample(values, LEVELS, torch.full((1, 4, 3, 2), 0.5), offsets, weights)
+    found = sample(
+        values,
+        LEVELS,
+        references=torch.full((1, 4, 3, 2), 0.5),
+        offsets=offsets,
+        weights=weights,
+    )
     same(found, torch.zeros(1, 4, 2, 5))
 
 
