@@ -51,6 +51,7 @@ ROOMS = (
     "export",
     "autolabel",
     "evaluation",
+    "benchmark",
     "data_engine",
     "training",
     "cli",

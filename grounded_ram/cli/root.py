@@ -25,6 +25,7 @@ COMMANDS = (
     "vocabulary",
     "evaluate",
     "calibrate",
+    "bench",
     "train_tiny",
 )
 """The sub-commands in the order of ``--help``: each the function, or the group of further
