@@ -46,11 +46,19 @@ def mend(mask: NDArray[np.bool_], rules: Rules) -> NDArray[np.bool_]:
     All that changes is less than a share of the mask: a fence keeps its gaps, and what a fence
     cuts into many parts keeps them.
     """
+    if _is_whole(mask):
+        return mask
     area = np.count_nonzero(mask)
     padded = np.pad(mask, 1)  # a rim, so that what is open to the outside is one with it
     padded |= _smallest(~padded, rules.hole * area)
     padded &= ~_smallest(padded, rules.island * area)
     return padded[1:-1, 1:-1]
+
+
+def _is_whole(mask: NDArray[np.bool_]) -> bool:
+    """Tell whether a mask is one part without holes, or empty: most are, and that is soon told."""
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return len(outlines) < 2
 
 
 def _smallest(mask: NDArray[np.bool_], pixels: float) -> NDArray[np.bool_]:
@@ -63,7 +71,9 @@ def _smallest(mask: NDArray[np.bool_], pixels: float) -> NDArray[np.bool_]:
     smallest_first = np.argsort(sizes, kind="stable")
     smallest_first = smallest_first[~np.isin(smallest_first, [0, parts[0, 0]])]
     few = smallest_first[np.cumsum(sizes[smallest_first]) < pixels]
-    return np.isin(parts, few) if len(few) else np.zeros_like(mask)
+    chosen = np.zeros(len(sizes), bool)
+    chosen[few] = True
+    return chosen[parts] if len(few) else np.zeros_like(mask)
 
 
 def _reason_against(

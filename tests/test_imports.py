@@ -23,6 +23,7 @@ ROOMS = (
     "prompts",
     "stages",
     "rules",
+    "run_lengths",
     "presets",
     "registry",
     "cache",

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
+
+from grounded_ram.run_lengths import run_lengths
 
 Mask = NDArray[np.bool_]
 Points = NDArray[np.int_]
@@ -53,15 +54,8 @@ def bbox_xywh(region: Region) -> list[float]:
 
 def rle(region: Region, size_hw: tuple[int, int]) -> dict[str, object]:
     """Return the mask as COCO's compressed run lengths, ``counts`` as text."""
-    height, width = size_hw
-    strip = np.zeros((height, region.pixels.shape[1]), bool)
-    strip[region.y : region.y + region.pixels.shape[0]] = region.pixels
-    line = np.pad(strip.ravel(order="F"), 1)  # COCO runs go down the columns
-    turns = np.flatnonzero(line[1:] != line[:-1]) + region.x * height
-    ends = np.append(turns, height * width) if turns[-1] < height * width else turns
-    counts = np.diff(ends, prepend=0).tolist()
-    packed = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
+    packed = run_lengths(region.pixels, (region.x, region.y), size_hw)
+    return {"size": [*size_hw], "counts": packed["counts"].decode("ascii")}
 
 
 def polygons(region: Region) -> list[list[int]]:
