@@ -29,6 +29,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MOST_BY_PILLOW = 2**22
 """Pixels of the largest image that Pillow resizes."""
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+"""What torch says on a GPU and on a CPU."""
+
 PIECE_NUMBERS = 2**22
 """Numbers of a layer that are in memory at a time on a CPU, where that is up to us: 16 MB."""
 
@@ -140,8 +143,7 @@ def _run_if_it_fits(
     try:
         return run(batch)
     except RuntimeError as error:
-        on_cpu = "can't allocate memory" in str(error)
-        if len(batch) == 1 or not (on_cpu or isinstance(error, torch.cuda.OutOfMemoryError)):
+        if len(batch) == 1 or not any(text in str(error) for text in _OUT_OF_MEMORY):
             raise
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

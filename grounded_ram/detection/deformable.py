@@ -17,6 +17,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # as in transformer.py
     from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformableAttention
 
+DEVICES = ("cpu", "cuda")
+"""Where torch has all that ``sample`` needs; elsewhere layers compute as published."""
+
 _SAMPLES_AT_ONCE = 2**17
 """Points whose places are worked out at a time on a CPU: what caches hold."""
 
@@ -44,7 +47,7 @@ class SummedAttention(MultiScaleDeformableAttention):  # type: ignore[misc]
             key_padding_mask: (B, S) bool, True where nothing is to be seen.
             others: what only the published way of computing needs.
         """
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or query.device.type not in DEVICES:
             published: Tensor = super().forward(
                 query=query,
                 value=value,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from grounded_ram.detection.config import GroundingDINOConfig
+from grounded_ram.detection.deformable import DEVICES
 from grounded_ram.runtime import in_pieces
 
 with warnings.catch_warnings():
@@ -68,7 +69,9 @@ class ImageFeatures:
 
         Without gradients those read the shapes only on the CPU, and a GPU need not be waited for.
         """
-        device = self.tokens.device if torch.is_grad_enabled() else "cpu"
+        device = self.tokens.device
+        if device.type in DEVICES and not torch.is_grad_enabled():
+            device = torch.device("cpu")
         shapes = torch.tensor(self.shapes, device=device)
         sizes = shapes.prod(1)
         return {"spatial_shapes": shapes, "level_start_index": sizes.cumsum(0) - sizes}

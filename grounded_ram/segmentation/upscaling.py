@@ -69,10 +69,13 @@ class _Axis:
         return range(max(0, first), min(self.kept, last + 1))
 
     def needs(self, outputs: range) -> range:
-        """Return the inputs that some outputs are averages of."""
-        first = math.floor(max(0.0, (outputs.start + 0.5) * self.scale - 0.5))
-        last = math.floor(max(0.0, (outputs.stop - 0.5) * self.scale - 0.5)) + 1
-        return range(first, min(self.cells, last + 1))
+        """Return the inputs that some outputs are averages of, and one more at each end.
+
+        ``averages`` is in float32, as torch has it, and may round a place into the next cell.
+        """
+        first = math.floor((outputs.start + 0.5) * self.scale - 0.5) - 1
+        last = math.floor((outputs.stop - 0.5) * self.scale - 0.5) + 2
+        return range(max(0, first), min(self.cells, last + 1))
 
     def averages(self, inputs: range, outputs: range, like: Tensor) -> tuple[Tensor, ...]:
         """Return for each output its two inputs, counted from the first, and the second's share."""
