@@ -23,7 +23,7 @@ from tokenizers.processors import BertProcessing
 from torch import Tensor, nn
 
 from grounded_ram.detection.config import BertConfig, GroundingDINOConfig, SwinConfig
-from grounded_ram.detection.network import load_weights
+from grounded_ram.detection.network import build_swin, load_weights
 from grounded_ram.detection.text import PromptBatch, TextEncoder
 
 with warnings.catch_warnings():
@@ -32,7 +32,6 @@ with warnings.catch_warnings():
     from groundingdino.models.GroundingDINO.backbone.position_encoding import (
         PositionEmbeddingSineHW,
     )
-    from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTransformer
     from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO
     from groundingdino.models.GroundingDINO.transformer import Transformer
     from groundingdino.models.GroundingDINO.utils import get_sine_pos_embed
@@ -126,15 +125,7 @@ class _Bert(TextEncoder):
 
 
 def _backbone(sizes: SwinConfig, width: int) -> nn.Module:
-    swin = SwinTransformer(
-        patch_size=sizes.patch_size,
-        embed_dim=sizes.embed_dim,
-        depths=list(sizes.depths),
-        num_heads=list(sizes.num_heads),
-        window_size=sizes.window_size,
-        out_indices=sizes.out_indices,
-        drop_path_rate=sizes.drop_path,
-    )
+    swin: Any = build_swin(sizes)
     position = PositionEmbeddingSineHW(width // 2, temperatureH=20, temperatureW=20, normalize=True)
     backbone: Any = Joiner(swin, position)
     backbone.num_channels = [swin.num_features[stage] for stage in sizes.out_indices]

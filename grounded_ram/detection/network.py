@@ -146,7 +146,7 @@ class GroundingDINO(nn.Module):
         self.feat_map = nn.Linear(config.bert.hidden_size, width)
         nn.init.xavier_uniform_(self.feat_map.weight)
         nn.init.zeros_(self.feat_map.bias)
-        swin = _build_swin(config.swin)
+        swin = build_swin(config.swin)
         channels = [config.swin.embed_dim * 2**stage for stage in config.swin.out_indices]
         position = PositionEmbeddingSineHW(
             width // 2, temperatureH=20, temperatureW=20, normalize=True
@@ -250,7 +250,8 @@ def load_weights(network: GroundingDINO, weights: Mapping[str, Tensor]) -> None:
     network.load_state_dict(found, assign=True)  # the file's own memory: no second copy
 
 
-def _build_swin(config: SwinConfig) -> nn.Module:
+def build_swin(config: SwinConfig) -> nn.Module:
+    """Make the module's image backbone, its layers as published."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.meshgrid without indexing
         swin: nn.Module = SwinTransformer(
