@@ -59,8 +59,9 @@ class GroundedRAM:
         batch_size: pictures that each network takes at once; of backends given by name. On a GPU 8
             or more keep it busy; the last digits of scores then depend on what is annotated
             together. On a CPU more than 1 gains nothing. Where memory is short, it takes fewer.
-        compile: let torch compile the image encoders of backends given by name, which takes
-            minutes when they are first used, and a C++ compiler on a CPU.
+        compile: let torch compile the image encoders of backends given by name, when they are first
+            used; on a CPU the tagger's alone, which takes a minute and a C++ compiler, and gains a
+            twentieth of its time.
         max_pixels: larger pictures are refused.
 
     Attributes:
@@ -102,7 +103,7 @@ class GroundedRAM:
             edits = read_edits(Path(edits).expanduser())
         elif not isinstance(edits, Edits | None):
             raise InputError(f"vocabulary: expected a path or Edits, got {type(edits).__name__}")
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if type(batch_size) is not int or batch_size < 1:
             raise InputError(f"batch_size: expected a whole number from 1 on, got {batch_size!r}")
         asked = {"weights": own, "device": device, "dtype": dtype, "max_pixels": max_pixels}
         speed = {"batch_size": batch_size, "compile": compile}

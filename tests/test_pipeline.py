@@ -861,19 +861,23 @@ def test_networks_take_as_many_pictures_at_once_as_they_are_told() -> None:
         np.testing.assert_allclose(a.detections.confidence, b.detections.confidence, atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.0, "4"])
+@pytest.mark.parametrize("size", [0, -1, 2.0, "4", True])
 def test_a_batch_of_none_is_refused(size: Any) -> None:
     with pytest.raises(InputError, match="batch_size: expected a whole number from 1 on"):
         GroundedRAM("tiny", batch_size=size)
 
 
-def test_compile_is_told_to_the_image_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compile_is_told_to_the_image_encoders_where_it_pays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told: list[str] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: told.append(type(self).__name__))
-    for asked, encoders in (
-        (False, []),
-        (True, ["SwinEncoder", "SwinTransformer", "ImageEncoderViT"]),
-    ):
-        model = GroundedRAM("tiny", device="cpu", compile=asked)
-        _ = model.tagger, model.detector, model.segmenter
-        assert told == encoders
+    assert GroundedRAM("tiny", device="cpu").tagger
+    assert told == []
+    model = GroundedRAM("tiny", device="cpu", compile=True)
+    stages: list[Any] = [model.tagger, model.detector, model.segmenter]
+    assert told == ["SwinEncoder"]
+    for stage in stages[1:]:
+        stage._device = torch.device("cuda")
+        stage.compile()
+    assert told == ["SwinEncoder", "SwinTransformer", "ImageEncoderViT"]

@@ -68,7 +68,8 @@ class Settings:
             )
         if self.count % self.batch:
             raise InputError(
-                f"expected whole batches: {self.count} pictures are no multiple of {self.batch}"
+                f"expected whole batches: {self.count} pictures (--images) are no multiple of "
+                f"{self.batch} (--batch)"
             )
         if self.draws and not self.baseline:
             raise InputError("drawing is measured beside the usual way; say --baseline too")

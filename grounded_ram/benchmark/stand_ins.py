@@ -48,7 +48,9 @@ def words(count: int, labelling: Labelling, first: Iterable[str] = ()) -> tuple[
     tags = labelling.merge_synonyms(Tags.of(dict.fromkeys([*first, *others]), kind="unjudged"))
     names = choose(tags, labelling).names
     if len(names) < count:
-        raise InputError(f"expected at most {len(names)} tags, got {count}")
+        raise InputError(
+            f"expected at most {len(names)} tags, for as many words are looked for, got {count}"
+        )
     return names[:count]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from grounded_ram.benchmark.report import Comparison, Report, StageTime
     from grounded_ram.benchmark.timing import Spread
 
+_BUSY = 0.7
+"""Processes that wanted to run in the last minute, on average; this one has just begun."""
+
 OtherStage = Annotated[
-    str | None, typer.Option(help="Instead of the preset's.", show_default=False)
+    str | None, typer.Option(help="Another backend than the preset's.", show_default=False)
 ]
 
 
@@ -34,7 +38,7 @@ def bench(
         bool, typer.Option("--compile", help="Let torch compile the image encoders.")
     ] = False,  # torch's word for it
     size: Annotated[str, typer.Option(metavar="WxH", help="Size of the pictures.")] = "640x480",
-    tags: Annotated[int, typer.Option(min=1, help="Tags to look for in each picture.")] = 16,
+    tags: Annotated[int, typer.Option(min=1, help="Words to look for in each picture.")] = 16,
     boxes: Annotated[
         int | None,
         typer.Option(
@@ -66,8 +70,9 @@ def bench(
 ) -> None:
     """Measure how long each stage takes, and compare with what the machine can do.
 
-    Pictures are drawn by code. Weights that are not on this machine are not downloaded: random
-    ones stand in for them, with which the networks take the same time.
+    Pictures are drawn by code. Weights that are not on this machine are not downloaded.
+
+    Random ones stand in for them: the networks take the same time with them.
     """
     given = {"tagger": tagger, "detector": detector, "segmenter": segmenter}
     others = {stage: name for stage, name in given.items() if name is not None}
@@ -92,11 +97,22 @@ def bench(
             baseline=baseline,
             draws=draw,
         )
+        _warn_of_others()
+        terminal.say("loading and warming up")
         report = measure(settings, _watch)
     if as_json:
         terminal.show_json(asdict(report))
     else:
         _show(report)
+
+
+def _warn_of_others() -> None:
+    """Say if others are at work on this machine."""
+    if not hasattr(os, "getloadavg"):  # Windows
+        return
+    load = os.getloadavg()[0]
+    if load > _BUSY:
+        terminal.say(f"note: others are at work here (load {load:.1f}): all will take too long")
 
 
 def _watch(turns: Iterable[int], count: int) -> Iterator[int]:
@@ -107,13 +123,25 @@ def _show(report: Report) -> None:
     """Print what was measured: a line, a table, the machine, and the usual way beside ours."""
     terminal.show(_title(report))
     terminal.show_table(
-        ("stage", "backend", "ms a picture", "from", "to", "GFLOP", "floor, ms", "of the floor"),
+        (
+            "stage",
+            "backend",
+            "ms a picture",
+            "from",
+            "to",
+            "GFLOP",
+            "floor, ms",
+            "floor / measured",
+        ),
         map(_stage_line, report.stages),
     )
     terminal.show(
-        '"merge" is all between the stages, "annotate" is that and the stages. The floor is the '
-        "work of the\npublished network at this machine's rate of a matrix product."
+        '"decode" reads JPEG files, "merge" is all between the stages, "annotate" that and the\n'
+        'stages, "encode" makes records of a run, "export" a COCO file, "all" is the sum. The floor\n'
+        "is the work of the published network at this machine's rate of a matrix product."
     )
+    if not report.boxes:
+        terminal.show("no boxes were found, so the segmenter had nothing to do: say --boxes 10")
     if report.random_stages:
         terminal.show(f"random weights: {', '.join(report.random_stages)}")
     if report.against_usual:
@@ -135,7 +163,7 @@ def _title(report: Report) -> str:
     return (
         f"{report.preset} on {report.device}, {report.dtype}{compiled}; pictures: "
         f"{report.pictures} of {width} x {height}, {report.batch} at a time; each measured "
-        f"{report.repeat} times\n"
+        f"{report.repeat}x\n"
         f"in a picture: {report.tags} tags{read}, {report.boxes:.1f} boxes, "
         f"{report.objects:.1f} objects"
     )

@@ -123,7 +123,8 @@ class Job:
             raise GroundedRAMError(f"{folder} was moved or deleted while pictures were labelled")
         if self.interrupted:
             terminal.say(
-                f"stopped; all that was labelled is kept in {folder}. To go on, type the same"
+                f"stopped; all that was labelled is kept in {folder}. "
+                "To go on, type the same command again"
             )
             raise typer.Exit(INTERRUPTED)
         failures = sorted([*self.run.failures(), *self.lost])
@@ -187,7 +188,9 @@ def _interruptible(job: Job) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        terminal.say("stopped at once; what was labelled is kept. To go on, type the same")
+        terminal.say(
+            "stopped at once; what was labelled is kept. To go on, type the same command again"
+        )
         raise
     finally:
         for number, handler in before.items():
@@ -204,7 +207,7 @@ def _saying_how_to_go_on(folder: Path) -> Iterator[None]:
             raise
         raise DiskFullError(
             f"the disk is full: {error}. All that was labelled before is kept in {folder}; "
-            "make room, and type the same to go on"
+            "make room, and type the same command again to go on"
         ) from error
 
 

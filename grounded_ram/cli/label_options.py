@@ -65,7 +65,10 @@ BatchSize = Annotated[
 ]
 Compile = Annotated[
     bool,
-    typer.Option("--compile", help="Compile the image encoders: minutes first, faster then."),
+    typer.Option(
+        "--compile",
+        help="Compile the image encoders (on a CPU the tagger's): minutes first, faster then.",
+    ),
 ]
 Decoders = Annotated[
     int, typer.Option(min=0, help="Processes that decode pictures ahead of each model.")

@@ -55,8 +55,12 @@ class GroundingDINODetector(PromptedDetector[ImageFeatures]):
         self._text = TextCache(partial(_encode, network, tokenizer))
 
     def compile(self) -> None:
-        """Let torch compile the image backbone, when it is first used, and for each size anew."""
-        self.network.backbone[0].compile()
+        """Let torch compile the image backbone on a GPU, when it is first used.
+
+        On a CPU it is left as it is: that takes minutes, for each size of images, and gains little.
+        """
+        if self._device.type != "cpu":
+            self.network.backbone[0].compile()
 
     def _see(self, pixels: Tensor) -> ImageFeatures:
         return self.network.image_features(pixels)

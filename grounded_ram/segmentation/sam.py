@@ -148,8 +148,12 @@ class SAMSegmenter(BoxSegmenter[Sam, torch.Tensor]):
     """A ``Segmenter`` that gives SAM one box a mask; see ``BoxSegmenter`` for its arguments."""
 
     def compile(self) -> None:
-        """Let torch compile the image encoder, when it is first used."""
-        self.model.image_encoder.compile()
+        """Let torch compile the image encoder on a GPU, when it is first used.
+
+        On a CPU it is left as it is: that takes minutes and gains nothing.
+        """
+        if self._device.type != "cpu":
+            self.model.image_encoder.compile()
 
     @torch.inference_mode()
     def embed(self, images: Sequence[Image]) -> list[EmbeddedImage[torch.Tensor]]:

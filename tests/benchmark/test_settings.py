@@ -30,7 +30,7 @@ def test_other_sizes_are_refused(text: str) -> None:
         ({"boxes": 0}, "boxes: expected 1 or more"),
         ({"tags": 0}, "tags: expected 1 or more"),
         ({"repeat": 0}, "repeat: expected 1 or more"),
-        ({"pictures": 3, "batch": 2}, "3 pictures are no multiple of 2"),
+        ({"pictures": 3, "batch": 2}, "3 pictures \\(--images\\) are no multiple of 2"),
         ({"draws": True}, "say --baseline too"),
         ({"boxes": 1000}, "1000 boxes do not fit"),
     ],

@@ -81,7 +81,9 @@ def test_words_are_looked_for_and_labelled_as_they_are() -> None:
 
 
 def test_more_words_than_there_are_are_refused() -> None:
-    with pytest.raises(InputError, match=r"at most \d{4} tags, got 99999"):
+    with pytest.raises(
+        InputError, match=r"at most \d{4} tags, for as many words are looked for, got 99999"
+    ):
         words(99_999, LABELLING)
 
 

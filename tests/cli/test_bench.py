@@ -45,7 +45,7 @@ def test_the_tables_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.exit_code == 0, done.stderr
     lines = [" ".join(line.replace("│", " ").split()) for line in done.stdout.splitlines()]
     assert lines[0] == (
-        "tiny on cpu, float32; pictures: 2 of 96 x 64, 1 at a time; each measured 1 times"
+        "tiny on cpu, float32; pictures: 2 of 96 x 64, 1 at a time; each measured 1x"
     )
     assert lines[1].startswith("in a picture: 3 tags (")
     assert ", 10.0 boxes, " in lines[1]
@@ -75,7 +75,7 @@ def test_the_tagger_can_be_left_out() -> None:
     [
         (("--size", "big"), "expected WIDTHxHEIGHT in pixels, as in 640x480; got 'big'"),
         (("--size", "1x1"), "expected sides of 16"),
-        (("--images", "3", "--batch", "2"), "3 pictures are no multiple of 2"),
+        (("--images", "3", "--batch", "2"), "3 pictures (--images) are no multiple of 2"),
         (("--draw",), "say --baseline too"),
         (("--preset", "huge"), "unknown preset 'huge'"),
         (("--segmenter", "sam:vit-x"), "sam:vit-x"),

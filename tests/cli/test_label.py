@@ -284,7 +284,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
     process.send_signal(number)
     _, said = process.communicate()
     assert process.returncode == 130, said
-    assert "To go on, type the same" in said
+    assert "To go on, type the same command again" in said
     safe = len(read_journal(part).labelled)
     assert 0 < safe < 40
     assert not (folder / "run/coco").exists()
