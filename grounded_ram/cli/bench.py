@@ -137,8 +137,8 @@ def _show(report: Report) -> None:
     )
     terminal.show(
         '"decode" reads JPEG files, "merge" is all between the stages, "annotate" that and the\n'
-        'stages, "encode" makes records of a run, "export" a COCO file, "all" is the sum. The floor\n'
-        "is the work of the published network at this machine's rate of a matrix product."
+        'stages, "encode" makes records of a run, "export" a COCO file, "all" is the sum. The\n'
+        "floor is the work of the published network at this machine's rate of a matrix product."
     )
     if not report.boxes:
         terminal.show("no boxes were found, so the segmenter had nothing to do: say --boxes 10")
