@@ -1,7 +1,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -128,7 +127,7 @@ def test_batch_sizes_and_compilation_are_passed_on(
 
     told: list[object] = []
     alone = load_part(stage, backend, tmp_path, **CPU).stage
-    monkeypatch.setattr(type(alone), "compile", told.append)
+    monkeypatch.setattr(type(alone), "compile", lambda self: told.append(self))
     three = load_part(stage, backend, tmp_path, batch_size=3, compile=True, **CPU).stage
     assert (alone.batch_size, three.batch_size) == (1, 3)
     assert told == [three]
