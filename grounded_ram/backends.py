@@ -106,16 +106,9 @@ class Backend(Generic[StageT]):
                 if self._other is not None and self._other._makes(self.checkpoint, make):
                     self._loaded = self._other.get()
                 else:
-                    self._loaded = self._told(make(self.checkpoint, **self._options))
+                    self._loaded = make(self.checkpoint, **self._options)
+                    set_speed(self._loaded, batch_size=self._batch_size, compile=self._compile)
             return self._loaded
-
-    def _told(self, made: StageT) -> StageT:
-        """Return what a factory made, told how fast it shall be, as far as it listens."""
-        if isinstance(made, HasBatchSize):
-            made.batch_size = self._batch_size
-        if self._compile and isinstance(made, CanCompile):
-            made.compile()
-        return made
 
     def _makes(self, checkpoint: Checkpoint | None, make: Callable[..., Any]) -> bool:
         """Tell whether the object of this backend is made by a factory of a checkpoint's files."""
@@ -132,6 +125,20 @@ class Backend(Generic[StageT]):
         if self._loaded is not None:  # what was read stays what was read
             self._facts = facts
         return {"name": self.name, **deepcopy(facts)}
+
+
+def set_speed(backend: object, *, batch_size: int, compile: bool) -> None:
+    """Tell a backend how fast it shall be, as far as it listens.
+
+    Args:
+        backend: of any stage.
+        batch_size: images that its network takes at once.
+        compile: let torch compile that network.
+    """
+    if isinstance(backend, HasBatchSize):
+        backend.batch_size = batch_size
+    if compile and isinstance(backend, CanCompile):
+        backend.compile()
 
 
 def check_tags(found: object, images: Sequence[Image], backend: Backend[Tagger]) -> list[Tags]:

@@ -19,7 +19,7 @@ from grounded_ram.errors import InputError
 from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, load_image, load_images
 from grounded_ram.presets import Preset, resolve_preset
 from grounded_ram.rules import Rules, is_share
-from grounded_ram.runtime import pick_device, pick_dtype
+from grounded_ram.runtime import dtype_name, pick_device, pick_dtype
 from grounded_ram.stages import Detector, Segmenter, Tagger
 from grounded_ram.trio import Trio
 from grounded_ram.vocabulary.edits import Edits, read_edits
@@ -149,7 +149,7 @@ class GroundedRAM:
         row = self.preset
         return (
             f"<GroundedRAM {row.name!r}: {row.tagger}, {row.detector}, {row.segmenter}; "
-            f"{self.device}, {_name_of(self.dtype)}>"
+            f"{self.device}, {dtype_name(self.dtype)}>"
         )
 
     def __reduce__(self) -> tuple[partial[GroundedRAM], tuple[()]]:
@@ -314,7 +314,7 @@ class GroundedRAM:
             "vocabulary": self._labelling.edits.record(),
             "captions": self._captions,
             "device": str(self.device),
-            "dtype": _name_of(self.dtype),
+            "dtype": dtype_name(self.dtype),
         }
 
 
@@ -334,7 +334,3 @@ def _names(tags: Sequence[str]) -> list[str]:
     if wrong:
         raise InputError(f"tags: expected names that are not empty, got {wrong[0]!r}")
     return list(tags)
-
-
-def _name_of(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -93,6 +93,11 @@ def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     return chosen
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return the name under which ``pick_dtype`` knows a number type."""
+    return str(dtype).removeprefix("torch.")
+
+
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Return the context in which networks compute in a shorter type; float32 is none."""
     shorter = dtype != torch.float32

@@ -33,7 +33,8 @@ from grounded_ram.benchmark.work import (
 )
 from grounded_ram.images import Image
 from grounded_ram.pipeline import GroundedRAM
-from grounded_ram.runtime import DTYPES, pick_device, pick_dtype, torch_threads
+from grounded_ram.prompts import Prompt
+from grounded_ram.runtime import dtype_name, pick_device, pick_dtype, torch_threads
 
 LIBRARIES = (
     "torch",
@@ -175,7 +176,7 @@ class _Bench:
             machine=machine,
             preset=settings.preset.name,
             device=str(self._device),
-            dtype=self._dtype_name,
+            dtype=dtype_name(self._dtype),
             batch=settings.batch,
             compiled=settings.compile,
             size_wh=settings.size_wh,
@@ -188,19 +189,14 @@ class _Bench:
             usual_masks=(
                 None if self._usual is None else sum(t.usual_masks for t in turns) / pictures
             ),
-            stages=tuple(self._rows(turns, self._gflop(boxes), machine)),
+            stages=tuple(self._rows(turns, self._gflop(boxes, prompts), machine)),
             against_usual=tuple(compare([(t.ours.ms, t.usual_ms) for t in turns])),
             memory=memory,
         )
 
-    @property
-    def _dtype_name(self) -> str:
-        return next(name for name, dtype in DTYPES.items() if dtype == self._dtype)
-
-    def _gflop(self, boxes: float) -> dict[str, float | None]:
+    def _gflop(self, boxes: float, prompts: Sequence[Prompt]) -> dict[str, float | None]:
         """Return the 10^9 operations a picture of each stage that runs a network."""
         parts, size_hw = self._ours.parts, self._settings.size_hw
-        prompts = prompts_of(parts["detector"], self._ours.names)
         tag = tagger_flops(parts["tagger"]) if "tagger" in parts else None
         detect = detector_flops(parts["detector"], size_hw, prompts)
         segment = segmenter_flops(parts["segmenter"])
@@ -218,7 +214,7 @@ class _Bench:
     def _rows(
         self, turns: Sequence[_Turn], gflop: Mapping[str, float | None], machine: Machine
     ) -> Iterator[StageTime]:
-        rate = machine.gemm_gflops[self._dtype_name]
+        rate = machine.gemm_gflops[dtype_name(self._dtype)]
         for name, stage in ROWS.items():
             if name not in turns[0].ours.ms:
                 continue

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import torch
 
+from grounded_ram.backends import set_speed
 from grounded_ram.detection.config import DetectorConfig
 from grounded_ram.detection.grounding_dino import GroundingDINODetector
 from grounded_ram.detection.network import GroundingDINO
@@ -28,7 +29,6 @@ from grounded_ram.ram.plus import RAMPlus, RAMPlusConfig
 from grounded_ram.ram.tag2text import Tag2Text, Tag2TextConfig
 from grounded_ram.registry import Stage, find_factory
 from grounded_ram.segmentation.sam import SAMConfig, SAMSegmenter, build_sam
-from grounded_ram.stages import CanCompile, HasBatchSize
 from grounded_ram.tagging.ram import QueryTagger, RAMTagger
 from grounded_ram.tagging.ram_plus import RAMPlusTagger
 from grounded_ram.tagging.table import TagTable
@@ -83,10 +83,7 @@ def load_part(
         WeightsError: its files are not here, and its sizes are not known without them.
     """
     part = _load(stage, name, folder, options)
-    if isinstance(part.stage, HasBatchSize):
-        part.stage.batch_size = batch_size
-    if compile and isinstance(part.stage, CanCompile):
-        part.stage.compile()
+    set_speed(part.stage, batch_size=batch_size, compile=compile)
     return part
 
 

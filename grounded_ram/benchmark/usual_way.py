@@ -37,7 +37,7 @@ from grounded_ram.ram.model import RAM
 from grounded_ram.ram.plus import RAMPlus
 from grounded_ram.ram.tag2text import Tag2Text
 from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD, recast
-from grounded_ram.segmentation.sam import SAMConfig, SAMSegmenter, build_sam, load_weights
+from grounded_ram.segmentation.sam import SAMConfig, SAMSegmenter, build_sam, fill
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it has unescaped backslashes
@@ -243,9 +243,7 @@ def published_sam(config: SAMConfig, weights: Mapping[str, Tensor]) -> Sam:
         model = build_sam(config)
     ours = {type(module) for module in model.modules() if _is_ours(type(module))}
     recast(model, {kind: _published(kind) for kind in ours})
-    load_weights(model, weights, "SAM")
-    model.pixel_mean = torch.tensor(config.pixel_mean).view(-1, 1, 1)
-    model.pixel_std = torch.tensor(config.pixel_std).view(-1, 1, 1)
+    fill(model, config, weights, source="SAM")
     return model.requires_grad_(False).eval()
 
 

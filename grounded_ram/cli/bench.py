@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grounded_ram.cli import terminal
-from grounded_ram.cli.options import AsJson, Device, PresetName
+from grounded_ram.cli.options import AsJson, Compile, Device, Precision, PresetName
 from grounded_ram.presets import Preset, resolve_preset
 
 if TYPE_CHECKING:
@@ -32,11 +32,9 @@ def bench(
     detector: OtherStage = None,
     segmenter: OtherStage = None,
     device: Device = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    dtype: Precision = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 1,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Let torch compile the image encoders.")
-    ] = False,  # torch's word for it
+    compile: Compile = False,  # torch's word for it
     size: Annotated[str, typer.Option(metavar="WxH", help="Size of the pictures.")] = "640x480",
     tags: Annotated[int, typer.Option(min=1, help="Words to look for in each picture.")] = 16,
     boxes: Annotated[

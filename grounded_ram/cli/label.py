@@ -15,7 +15,6 @@ from grounded_ram.cli.label_options import (
     Address,
     AsEvents,
     BatchSize,
-    Compile,
     Decoders,
     EngineKind,
     EngineName,
@@ -36,6 +35,7 @@ from grounded_ram.cli.label_options import (
 )
 from grounded_ram.cli.options import (
     BoxThreshold,
+    Compile,
     Device,
     Formats,
     MaskKind,

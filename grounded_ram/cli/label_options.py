@@ -63,13 +63,6 @@ BatchSize = Annotated[
         help="Pictures that each network takes at once; 8 or more keep a GPU busy.",
     ),
 ]
-Compile = Annotated[
-    bool,
-    typer.Option(
-        "--compile",
-        help="Compile the image encoders (on a CPU the tagger's): minutes first, faster then.",
-    ),
-]
 Decoders = Annotated[
     int, typer.Option(min=0, help="Processes that decode pictures ahead of each model.")
 ]

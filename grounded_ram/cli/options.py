@@ -29,6 +29,14 @@ Precision = Annotated[
     str, typer.Option("--dtype", help="auto (bfloat16 on a GPU), float32 or bfloat16.")
 ]
 
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the image encoders (on a CPU the tagger's): minutes first, faster then.",
+    ),
+]
+
 OwnWeights = Annotated[
     list[str] | None,
     typer.Option(

@@ -212,10 +212,19 @@ def open_sam(
             model = build_sam(sizes)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise WeightsError(f"{config}: expected a SAM config, got {error!r}") from error
-    load_weights(model, load_state_dict(weights), str(weights))
-    model.pixel_mean = torch.tensor(sizes.pixel_mean).view(-1, 1, 1)  # in no checkpoint
-    model.pixel_std = torch.tensor(sizes.pixel_std).view(-1, 1, 1)
+    fill(model, sizes, load_state_dict(weights), source=str(weights))
     return SAMSegmenter(model, device=device, dtype=dtype)
+
+
+def fill(model: Sam, config: SAMConfig, state: Mapping[str, torch.Tensor], *, source: str) -> None:
+    """Give a model that was made on the meta device all of its numbers.
+
+    Raises:
+        WeightsError: A key is missing, not known, or of another shape.
+    """
+    load_weights(model, state, source)
+    model.pixel_mean = torch.tensor(config.pixel_mean).view(-1, 1, 1)  # in no checkpoint
+    model.pixel_std = torch.tensor(config.pixel_std).view(-1, 1, 1)
 
 
 def load_weights(model: Sam, state: Mapping[str, torch.Tensor], source: str) -> None:

@@ -119,12 +119,13 @@ def _spans(hits: Tensor) -> list[range]:
 
 def _window(mask: Tensor, rows: range, columns: range, steps: Sequence[Step]) -> Window:
     """Blow up one (h, w) mask, which is positive only in some rows and columns."""
+    nothing = Window(0, 0, mask.new_zeros(0, 0, dtype=torch.bool))
     if not rows:
-        return Window(0, 0, mask.new_zeros(0, 0, dtype=torch.bool))
+        return nothing
     down, across = _axes(mask.shape[0], steps, 0), _axes(mask.shape[1], steps, 1)
     vertical, horizontal = _windows(down, rows), _windows(across, columns)
     if not (vertical[-1] and horizontal[-1]):
-        return Window(0, 0, mask.new_zeros(0, 0, dtype=torch.bool))
+        return nothing
     values = mask[_slice(vertical[0]), _slice(horizontal[0])]
     last = len(steps) - 1
     for step, (y, x) in enumerate(zip(down, across, strict=True)):

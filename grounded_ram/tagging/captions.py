@@ -18,7 +18,7 @@ from grounded_ram.ram.caption import CaptionTokenizer, Search
 from grounded_ram.ram.captioner import DERIVED_PREFIXES, CaptionNetworks, tied_keys
 from grounded_ram.ram.model import RAM, UNREAD_PREFIXES, tagging_weights
 from grounded_ram.ram.tag2text import Tag2Text
-from grounded_ram.runtime import autocast
+from grounded_ram.runtime import autocast, in_batches
 from grounded_ram.tagging.ram import QueryTagger, load_weights, read_ram
 from grounded_ram.tagging.table import TagTable
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict
@@ -109,11 +109,12 @@ class CaptioningTagger(QueryTagger):
             repetition_penalty=repetition_penalty,
         )
         given = None if tags is None else self._names(tags, len(images))
-        captions: list[str] = []
-        for start in range(0, len(images), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            captions += self._write(images[part], None if given is None else given[part], search)
-        return captions
+
+        def write(rows: Sequence[int]) -> list[str]:
+            names = None if given is None else [given[row] for row in rows]
+            return self._write([images[row] for row in rows], names, search)
+
+        return in_batches(self, range(len(images)), write)
 
     @torch.inference_mode()
     def _write(
