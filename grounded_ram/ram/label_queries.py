@@ -154,6 +154,16 @@ class CLIPLabels:
     @cached_property
     def _encoder(self) -> tuple[Any, Any]:
         """The tokenizer, and the model without its image encoder."""
+        tokenizer, network = self.model_and_tokenizer()
+        del network.visual
+        return tokenizer, network.to(self.device).eval()
+
+    def model_and_tokenizer(self) -> tuple[Any, Any]:
+        """Read open_clip's tokenizer and model, both of its encoders, on the CPU.
+
+        Raises:
+            WeightsError: the weights are absent or do not fit the model.
+        """
         import open_clip
 
         network = open_clip.CLIP(**self._sizes)
@@ -161,8 +171,7 @@ class CLIPLabels:
             network.load_state_dict(load_state_dict(self._path))
         except RuntimeError as error:
             raise WeightsError(f"{self._path} holds no weights of {self.model}") from error
-        del network.visual
-        return open_clip.get_tokenizer(self.model), network.to(self.device).eval()
+        return open_clip.get_tokenizer(self.model), network
 
 
 def _read_sizes(model: str) -> dict[str, Any]:

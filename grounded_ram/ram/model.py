@@ -12,8 +12,12 @@ from torch.nn import functional
 from grounded_ram.ram.swin import SwinEncoder
 from grounded_ram.ram.tag_decoder import TagDecoder, TaggingConfig
 
-UNREAD_PREFIXES = ("tag_encoder.", "text_decoder.")
-"""Keys of an official checkpoint that tagging leaves unread: the two networks that write captions.
+TEXT_PREFIXES = ("tag_encoder.", "text_decoder.")
+"""Keys of the two networks that write captions."""
+
+UNREAD_PREFIXES = (*TEXT_PREFIXES, "alignment.")
+"""Keys of a checkpoint that tagging leaves unread: those, and in one that we trained those of what
+aligns texts with images.
 
 The tag encoder repeats weights that it shares with the tagging head; the head reads its own copy.
 """

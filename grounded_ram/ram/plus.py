@@ -85,7 +85,26 @@ class RAMPlus(TextQueryNetwork):
             blocks: (L_i, K_i, label_dim) embeddings of descriptions, the L_i adding up to L; None
                 means the checkpoint's own.
         """
-        tokens = self.image_tokens(self.visual_encoder(images).tokens)
+        return self.tag_logits(self.image_tokens(self.visual_encoder(images).tokens), blocks)
+
+    def tag_logits(self, image_tokens: Tensor, blocks: Sequence[Tensor] | None = None) -> Tensor:
+        """Return (B, L) logits of tags for (B, 1 + N, image_proj_dim) image tokens.
+
+        Args:
+            image_tokens: as ``image_tokens`` returned them.
+            blocks: as ``forward`` takes them.
+        """
         asked = [self.descriptions()] if blocks is None else blocks
-        embeddings = [self.label_embeddings(tokens[:, 0], block) for block in asked]
-        return self.decode(tokens, self.label_queries(torch.cat(embeddings, dim=1)))
+        embeddings = [self.label_embeddings(image_tokens[:, 0], block) for block in asked]
+        return self.decode(image_tokens, self.label_queries(torch.cat(embeddings, dim=1)))
+
+    def text_logits(self, image_tokens: Tensor, texts: Tensor) -> Tensor:
+        """Return the (B, M) logits of M texts, each asked of B images as if it were a tag.
+
+        Training aligns captions with images by them (section 3.2); retrieval ranks by them.
+
+        Args:
+            image_tokens: (B, 1 + N, image_proj_dim), as ``image_tokens`` returned them.
+            texts: (M, label_dim) embeddings of the texts, as CLIP's text encoder makes them.
+        """
+        return self.decode(image_tokens, self.label_queries(texts))

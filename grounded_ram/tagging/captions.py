@@ -16,7 +16,7 @@ from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.ram.bert import TextConfig
 from grounded_ram.ram.caption import CaptionTokenizer, Search
 from grounded_ram.ram.captioner import DERIVED_PREFIXES, CaptionNetworks, tied_keys
-from grounded_ram.ram.model import RAM, UNREAD_PREFIXES, tagging_weights
+from grounded_ram.ram.model import RAM, TEXT_PREFIXES, tagging_weights
 from grounded_ram.ram.tag2text import Tag2Text
 from grounded_ram.runtime import autocast, in_batches
 from grounded_ram.tagging.ram import QueryTagger, load_weights, read_ram
@@ -217,11 +217,11 @@ def _load_text(
         tied: pairs of keys that must name equal tensors.
         name: for messages.
     """
-    weights = {key: value for key, value in state.items() if key.startswith(UNREAD_PREFIXES)}
+    weights = {key: value for key, value in state.items() if key.startswith(TEXT_PREFIXES)}
     if not weights:
         raise WeightsError(
             f"{name}: these weights tag but do not write captions: they have no keys "
-            f"{' or '.join(f'{prefix}*' for prefix in UNREAD_PREFIXES)}"
+            f"{' or '.join(f'{prefix}*' for prefix in TEXT_PREFIXES)}"
         )
     load_weights(text, weights, name, unread=DERIVED_PREFIXES, assign=False)
     apart = [pair for pair in tied if not torch.equal(*(state[key] for key in pair))]

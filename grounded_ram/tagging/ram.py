@@ -321,12 +321,16 @@ def chinese_names() -> dict[str, str]:
 def _read_tags(settings: Mapping[str, Any], files: Mapping[str, Path]) -> TagTable:
     """Read the tags from the settings or, as the official checkpoint has them, from text files."""
     if "tags" in settings:
-        rows = settings["tags"]
-        return TagTable(
-            tuple(row["name"] for row in rows),
-            tuple(row["kind"] for row in rows),
-            np.array([row["threshold"] for row in rows], np.float32),
-        )
+        return table_of_rows(settings["tags"])
     names = files["tags"].read_text(encoding="utf-8").splitlines()
     thresholds = files["thresholds"].read_text(encoding="utf-8").splitlines()
     return TagTable.of(names, [float(line) for line in thresholds])
+
+
+def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> TagTable:
+    """Return the tags of a config: an object with "name", "kind" and "threshold" for each."""
+    return TagTable(
+        tuple(row["name"] for row in rows),
+        tuple(row["kind"] for row in rows),
+        np.array([row["threshold"] for row in rows], np.float32),
+    )

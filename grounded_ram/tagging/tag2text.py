@@ -13,7 +13,7 @@ import torch
 from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.ram.tag2text import Tag2Text, Tag2TextConfig
 from grounded_ram.tagging.captions import CaptioningTagger, read_text
-from grounded_ram.tagging.ram import load_weights
+from grounded_ram.tagging.ram import load_weights, table_of_rows
 from grounded_ram.tagging.table import TagTable, judged
 from grounded_ram.weights import Checkpoint, fetch, load_state_dict
 
@@ -63,10 +63,11 @@ def read_tag2text(
     """Read the tagging half of a checkpoint called ``name``, and its tags.
 
     Args:
-        files: "weights"; "tags", one a line; "config", a JSON object with "model", the sizes, and
-            "tags": a "threshold" for all but some, which have their own in "thresholds" by their
-            number; "kinds", each by the number that it begins at, in order; the numbers of those
-            that are "dropped".
+        files: "weights"; "config", a JSON object with "model", the sizes, and "tags": a list of
+            objects, as RAM's config has it; or, with a file "tags" of the names, one a line: a
+            "threshold" for all but some, which have their own in "thresholds" by their number;
+            "kinds", each by the number that it begins at, in order; the numbers of those that are
+            "dropped".
         name: for messages.
 
     Returns:
@@ -78,9 +79,7 @@ def read_tag2text(
     try:
         settings = json.loads(files["config"].read_text("utf-8"))
         config = Tag2TextConfig.from_dict(settings["model"])
-        names = files["tags"].read_text("utf-8").splitlines()
-        table = _read_table(names, settings["tags"])
-        dropped: Collection[int] = frozenset(settings["tags"]["dropped"])
+        table, dropped = _read_tags(settings["tags"], files)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise WeightsError(f"{name}: its config or tag list cannot be used: {reason}") from error
@@ -89,6 +88,14 @@ def read_tag2text(
     network = Tag2Text(config)
     load_weights(network, load_state_dict(files["weights"]), name)
     return network, table, dropped
+
+
+def _read_tags(facts: Any, files: Mapping[str, Path]) -> tuple[TagTable, Collection[int]]:
+    """Return the tags, and the numbers of those that are best never asked for."""
+    if isinstance(facts, list):
+        return table_of_rows(facts), ()
+    names = files["tags"].read_text("utf-8").splitlines()
+    return _read_table(names, facts), frozenset(facts["dropped"])
 
 
 def _read_table(names: Sequence[str], facts: Mapping[str, Any]) -> TagTable:

@@ -14,7 +14,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from grounded_ram.errors import InputError
 from grounded_ram.ram.model import RAMConfig, tagging_weights
 from grounded_ram.ram.plus import RAMPlus, RAMPlusConfig
-from grounded_ram.training.losses import asymmetric_loss
+from grounded_ram.training.losses import (
+    asymmetric_loss,
+    distillation_loss,
+    text_alignment_loss,
+)
 from tests.golden_sizes import tagging_sizes
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -107,18 +111,33 @@ def test_losses_agree_with_the_official_training(
     """The texts of the batch's captions are queries like those of tags: each fits its image."""
     with torch.inference_mode():
         tokens = network.image_tokens(network.visual_encoder(losses["image"]).tokens)
-        logits = network(losses["image"])
-        texts = network.label_queries(losses["batch_text_embed"])
-        alignment = network.decode(tokens, texts)
+        logits = network.tag_logits(tokens)
+        alignment = network.text_logits(tokens, losses["batch_text_embed"])
     np.testing.assert_allclose(logits, losses["tagging_logits"], rtol=0, atol=1e-5)
     np.testing.assert_allclose(alignment, losses["alignment_logits"], rtol=0, atol=1e-5)
-    distance = (tokens[:, 0] - losses["clip_feature"]).abs().mean()
     for found, name in [
         (asymmetric_loss(logits, losses["image_tag"]), "loss_tag"),
-        (asymmetric_loss(alignment, torch.eye(3), gamma_neg=4), "loss_alignment"),
-        (distance, "loss_dis"),
+        (text_alignment_loss(alignment), "loss_alignment"),
+        (distillation_loss(tokens[:, 0], losses["clip_feature"]), "loss_dis"),
     ]:
         np.testing.assert_allclose(found, losses[name], rtol=1e-5)
+
+
+def test_one_pass_over_the_image_serves_tags_and_texts(
+    network: RAMPlus, inputs: dict[str, torch.Tensor]
+) -> None:
+    """A text is asked as a tag with one description is; how many are asked changes none."""
+    texts = inputs["openset_label_embed"][:4]
+    with torch.inference_mode():
+        tokens = network.image_tokens(network.visual_encoder(inputs["image"]).tokens)
+        np.testing.assert_array_equal(network.tag_logits(tokens), network(inputs["image"]))
+        logits = network.text_logits(tokens, texts)
+        as_tags = network.tag_logits(tokens, [texts[:, None]])
+        np.testing.assert_allclose(logits, as_tags, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(
+            network.text_logits(tokens, texts[1:2]), logits[:, 1:2], rtol=0, atol=1e-5
+        )
+        assert network.text_logits(tokens, texts[:0]).shape == (3, 0)
 
 
 def test_blocks_of_one_pass_do_not_change_each_other(

@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from grounded_ram.ram.caption import TagInputs
-from grounded_ram.training.losses import asymmetric_loss, caption_loss, distillation_loss
+from grounded_ram.training.losses import (
+    asymmetric_loss,
+    caption_loss,
+    contrastive_loss,
+    distillation_loss,
+    matching_loss,
+    text_alignment_loss,
+)
 from tests.golden_captions import golden_ram, golden_tag2text, read_json
 
 SETTINGS = (
@@ -168,3 +175,133 @@ def test_the_other_losses_are_computed_in_float32_too(name: str) -> None:
 
     assert loss(values).dtype == torch.float32
     torch.testing.assert_close(loss(values), loss(values.float()), rtol=0, atol=0)
+
+
+def directions(pairs: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and texts of unit length."""
+    drawn = torch.randn(2, pairs, 6, generator=torch.Generator().manual_seed(seed))
+    images, texts = torch.nn.functional.normalize(drawn, dim=-1)
+    return images, texts
+
+
+def test_contrastive_loss_is_the_mean_of_both_cross_entropies() -> None:
+    images, texts = directions(4)
+    terms = []
+    for i in range(4):
+        to_texts = torch.stack([images[i] @ text for text in texts]) / 0.1
+        to_images = torch.stack([image @ texts[i] for image in images]) / 0.1
+        terms += [to_texts.log_softmax(0)[i], to_images.log_softmax(0)[i]]
+    expected = -torch.stack(terms).mean()
+    torch.testing.assert_close(contrastive_loss(images, texts, 0.1), expected)
+
+
+def test_contrastive_loss_is_least_where_pairs_agree() -> None:
+    images, texts = directions(4)
+    assert contrastive_loss(images, images, 0.05) < contrastive_loss(images, texts, 0.05)
+    assert contrastive_loss(images, images, 0.01).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_pairs_of_one_group_share_the_target() -> None:
+    images, texts = directions(3)
+    groups = torch.tensor([5, 5, 2])
+    target = torch.tensor([[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]])
+    logits = images @ texts.T / 0.2
+    expected = sum(torch.nn.functional.cross_entropy(rows, target) for rows in (logits, logits.T))
+    found = contrastive_loss(images, texts, 0.2, groups=groups)
+    torch.testing.assert_close(found, torch.as_tensor(expected) / 2)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_processes_that_gather_learn_as_one_does(grouped: bool) -> None:
+    """Two processes of unlike sizes would weigh pairs unlike, so both have as many."""
+    images, texts = (rows.requires_grad_() for rows in directions(6))
+    temperature = torch.tensor(0.1, requires_grad=True)
+    groups = torch.tensor([0, 1, 2, 1, 3, 0]) if grouped else None
+    whole = contrastive_loss(images, texts, temperature, groups=groups)
+    expected = torch.autograd.grad(whole, [images, texts, temperature])
+    losses = []
+    for first in (0, 3):
+        own = slice(first, first + 3)
+
+        def gather(
+            rows: torch.Tensor, first: int = first, own: slice = own
+        ) -> tuple[torch.Tensor, int]:
+            every = next(x for x in (images, texts, groups) if x is not None and is_part(rows, x))
+            # Our own rows are torn out: the loss must put in those that it was given.
+            torn = torch.full_like(rows, 99)
+            return torch.cat([every[:first], torn, every[first + 3 :]]), first
+
+        def is_part(rows: torch.Tensor, x: torch.Tensor, own: slice = own) -> bool:
+            return torch.equal(rows, x[own])
+
+        part = None if groups is None else groups[own]
+        losses.append(
+            contrastive_loss(images[own], texts[own], temperature, groups=part, gather=gather)
+        )
+    mean = torch.stack(losses).mean()
+    torch.testing.assert_close(mean, whole)
+    for found, right in zip(
+        torch.autograd.grad(mean, [images, texts, temperature]), expected, strict=True
+    ):
+        torch.testing.assert_close(found, right)
+
+
+@pytest.mark.parametrize("pairs", [0, 1])
+def test_contrastive_loss_is_zero_without_another_pair(pairs: int) -> None:
+    images, texts = (rows.requires_grad_() for rows in directions(pairs))
+    loss = contrastive_loss(images, texts, 0.07)
+    loss.backward()
+    assert loss.item() == 0
+    assert images.grad is not None
+    assert not images.grad.any()
+
+
+def test_contrastive_loss_is_computed_in_float32_under_autocast() -> None:
+    images, texts = (rows.bfloat16() for rows in directions(5))
+    expected = contrastive_loss(images.float(), texts.float(), 0.07)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = contrastive_loss(images, texts, 0.07)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_matching_loss_is_the_mean_cross_entropy() -> None:
+    logits = torch.tensor([[2.0, -1.0], [0.5, 0.0], [-3.0, 4.0]])
+    apart, fitting = logits.log_softmax(1).T
+    expected = -(fitting[0] + apart[1] + fitting[2]) / 3
+    torch.testing.assert_close(matching_loss(logits, torch.tensor([1, 0, 1])), expected)
+    alone = matching_loss(logits[:1], torch.tensor([1]))
+    torch.testing.assert_close(alone, -fitting[0])
+    assert matching_loss(logits[:0], torch.tensor([])).item() == 0
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_matching_loss_is_computed_in_float32(autocast: bool) -> None:
+    logits = torch.linspace(-4, 4, 8).reshape(4, 2).bfloat16()
+    matches = torch.tensor([1, 0, 0, 1])
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        found = matching_loss(logits, matches)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, matching_loss(logits.float(), matches), rtol=0, atol=0)
+
+
+def test_text_alignment_loss_is_the_official_one(golden: Path) -> None:
+    stored = np.load(golden / "ram_plus_tagging" / "losses.npz")
+    loss = text_alignment_loss(torch.from_numpy(stored["alignment_logits"]))
+    np.testing.assert_allclose(loss.item(), stored["loss_alignment"], rtol=1e-5)
+
+
+def test_text_alignment_takes_pairs_of_one_group_for_present() -> None:
+    logits = torch.randn(3, 3, generator=torch.Generator().manual_seed(0))
+    present = torch.tensor([[1, 0, 1], [0, 1, 0], [1, 0, 1]])
+    expected = asymmetric_loss(logits, present, gamma_neg=4)
+    found = text_alignment_loss(logits, torch.tensor([4, 2, 4]))
+    torch.testing.assert_close(found, expected)
+
+
+def test_text_alignment_of_no_pair_is_zero_and_of_one_learns_presence() -> None:
+    assert text_alignment_loss(torch.zeros(0, 0)).item() == 0
+    logits = torch.zeros(1, 1, requires_grad=True)
+    text_alignment_loss(logits).backward()
+    assert logits.grad is not None
+    assert logits.grad.item() < 0
