@@ -1,0 +1,1 @@
+"""RAM's data engine: tags mined from captions, missing ones added, wrong ones removed."""

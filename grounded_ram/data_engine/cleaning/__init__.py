@@ -1,0 +1,1 @@
+"""Wrong labels and tags found by their regions, and removed."""

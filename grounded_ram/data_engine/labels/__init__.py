@@ -1,0 +1,1 @@
+"""A label system from a corpus of captions: counted, folded, reviewed."""

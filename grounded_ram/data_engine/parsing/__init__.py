@@ -1,0 +1,1 @@
+"""Captions -> tags, by semantic parsing."""
