@@ -4,7 +4,8 @@ GroundedRAMError
 ├── InputError               (ValueError)   an argument or an image that cannot be used
 ├── UnknownNameError         (LookupError)  a preset, backend, checkpoint or tag nobody knows
 ├── MissingDependencyError   (ImportError)  an extra that is not installed
-└── WeightsError             (OSError)      a checkpoint that is absent, damaged, of another model
+├── WeightsError             (OSError)      a checkpoint that is absent, damaged, of another model
+└── TrainingError            (RuntimeError) a training that cannot go on as it is
 """
 
 
@@ -26,3 +27,7 @@ class MissingDependencyError(GroundedRAMError, ImportError):
 
 class WeightsError(GroundedRAMError, OSError):
     """A checkpoint is absent, damaged, or of another model; the message says which and why."""
+
+
+class TrainingError(GroundedRAMError, RuntimeError):
+    """A training cannot go on; the message says why and what to change."""

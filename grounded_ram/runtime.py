@@ -148,11 +148,21 @@ def _run_if_it_fits(
     try:
         return run(batch)
     except RuntimeError as error:
-        if len(batch) == 1 or not any(text in str(error) for text in _OUT_OF_MEMORY):
+        if len(batch) == 1 or not is_out_of_memory(error):
             raise
+    free_memory()
+    return None
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether torch found no memory, on a GPU or on a CPU."""
+    return any(text in str(error) for text in _OUT_OF_MEMORY)
+
+
+def free_memory() -> None:
+    """Give back what torch keeps of a GPU's memory for later."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return None
 
 
 def to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -237,18 +237,18 @@ def begin(folder: Path, config: Mapping[str, Any], *, again: bool = False) -> Ru
     with FileLock(folder / LOCK):
         if (folder / CONFIG).exists():
             run = Run(folder)
-            if differences := _differences({**run.config, VERSIONS: asked[VERSIONS]}, asked):
+            if found := differences({**run.config, VERSIONS: asked[VERSIONS]}, asked):
                 raise InputError(
                     f"{str(folder)!r} was begun otherwise:\n  "
-                    + "\n  ".join(differences)
+                    + "\n  ".join(found)
                     + "\nType the command as it was, choose another folder with -o, or begin anew "
                     "with --restart"
                 )
             return run
-        found = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
-        if found and not again:
+        lying = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+        if lying and not again:
             raise InputError(
-                f"{str(folder)!r} holds no run, but {found[0]!r} is in it; choose another folder"
+                f"{str(folder)!r} holds no run, but {lying[0]!r} is in it; choose another folder"
             )
         write_json(asked, folder / CONFIG, indent=2)
     return Run(folder)
@@ -271,12 +271,12 @@ def forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _differences(had: Any, asked: Any, where: str = "") -> list[str]:
+def differences(had: Any, asked: Any, where: str = "") -> list[str]:
     """Say in which values two configurations differ, a line each."""
     if isinstance(had, dict) and isinstance(asked, dict):
         return [
             line
             for key in dict.fromkeys([*had, *asked])
-            for line in _differences(had.get(key), asked.get(key), f"{where}.{key}".lstrip("."))
+            for line in differences(had.get(key), asked.get(key), f"{where}.{key}".lstrip("."))
         ]
     return [] if had == asked else [f"{where}: {json.dumps(had)} then, {json.dumps(asked)} now"]

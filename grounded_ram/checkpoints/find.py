@@ -17,6 +17,13 @@ from grounded_ram.names import unknown_name
 CHECKPOINTS: dict[str, Checkpoint] = {row.name: row for row in (*authors.ROWS, *repositories.ROWS)}
 """Our checkpoints by backend name."""
 
+TRAINED_FILES = {
+    "weights": "weights.safetensors",
+    "config": "config.json",
+    "vocab": "vocab.txt",
+}
+"""Files of a training's result by role; one that writes no text has no "vocab"."""
+
 GROUP = "grounded_ram.checkpoints"
 """Entry points by which other packages add rows: the backend's name, and a Checkpoint."""
 
@@ -57,16 +64,37 @@ def relocate(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
 def with_own_files(checkpoint: Checkpoint, paths: Mapping[str, Path]) -> Checkpoint:
     """Return the same row with files of the user's own in some roles.
 
+    Args:
+        checkpoint: a row.
+        paths: by role. For "weights" it may be the folder of a training, whose files then take the
+            place of all that the row has.
+
     Raises:
         UnknownNameError: it has no such role.
-        InputError: there is no such file.
+        InputError: there is no such file, or the folder is of no training.
     """
-    for role, path in paths.items():
+    given = dict(paths)
+    if given.get("weights", Path()).is_dir() and "weights" in given:
+        checkpoint = _trained(checkpoint, given.pop("weights"))
+    for role, path in given.items():
         if role not in checkpoint.files:
             raise unknown_name(f"file of {checkpoint.name!r}", role, checkpoint.files)
         if not path.is_file():
             raise InputError(f"there is no file {str(path)!r} to be the {role} of a backend")
-    return _with_paths(checkpoint, paths)
+    return _with_paths(checkpoint, given)
+
+
+def _trained(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """Return a row whose files are those that a training wrote into a folder."""
+    paths = {role: folder / name for role, name in TRAINED_FILES.items()}
+    here = {role: path for role, path in paths.items() if path.is_file()}
+    if not {"weights", "config"} <= here.keys():
+        raise InputError(
+            f'{str(folder)!r}: expected the folder "model" of a training, with '
+            f"{TRAINED_FILES['weights']} and {TRAINED_FILES['config']} in it; make one: "
+            "grounded-ram train PICTURES -o FOLDER"
+        )
+    return _with_paths(replace(checkpoint, files={}), here)
 
 
 def _with_paths(checkpoint: Checkpoint, paths: Mapping[str, Path]) -> Checkpoint:

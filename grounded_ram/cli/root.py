@@ -26,6 +26,9 @@ COMMANDS = (
     "evaluate",
     "calibrate",
     "bench",
+    "parse",
+    "train",
+    "clean",
     "train_tiny",
 )
 """The sub-commands in the order of ``--help``: each the function, or the group of further

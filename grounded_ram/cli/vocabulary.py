@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grounded_ram.cli import terminal
+from grounded_ram.cli.build import build
 from grounded_ram.cli.discover import discover
 from grounded_ram.cli.options import AsJson, OwnVocabulary
 from grounded_ram.errors import InputError
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 vocabulary = typer.Typer(
     no_args_is_help=True,
-    help="Discover what is in your pictures; show, search and export what tags are; check edits of "
-    "your own.",
+    help="Discover what is in your pictures; build a list of tags from captions; show, search and "
+    "export what tags are; check edits of your own.",
 )
 vocabulary.command()(discover)
+vocabulary.command()(build)
 
 
 @vocabulary.command()

@@ -8,8 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
-from torch import nn
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from grounded_ram.disk import put_in_place
 
 
 def write_checkpoint(
@@ -28,11 +30,19 @@ def write_checkpoint(
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = {
-        name: (value.half() if value.is_floating_point() else value).clone().contiguous()
+        name: value.half() if value.is_floating_point() else value
         for name, value in network.state_dict().items()
     }
-    (folder / f"{stem}.safetensors").write_bytes(save(state))
+    save_weights(state, folder / f"{stem}.safetensors")
     (folder / f"{stem}.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors, whole or not at all; one with several names is written under each."""
+    kept = {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
+    draft = path.with_name(f"{path.name}.part")
+    save_file(kept, draft)
+    put_in_place(draft, path)
 
 
 def model_config(config: Any) -> dict[str, Any]:

@@ -1,27 +1,71 @@
-"""The one training loop: a loss per step, a cosine schedule, checkpoints to resume from."""
+"""The one training loop: a loss per step, a cosine schedule, a state to go on from.
+
+One process or several, each with batches of its own; their gradients are averaged once a step.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from grounded_ram.errors import TrainingError
+from grounded_ram.runtime import free_memory, is_out_of_memory
+from grounded_ram.training.processes import ONE, Processes
+from grounded_ram.training.state import load_state, save_state
 
 logger = logging.getLogger(__name__)
 
 _SAVE_EVERY_S = 120.0
 _LOG_EVERY = 50
 _LEAST_SIDE = 16  # of a matrix for Muon
+_MOST_BROKEN = 10
+"""Steps in a row without a finite loss, after which a run stops."""
 
-StepLoss = Callable[[np.random.Generator], tuple[Tensor, dict[str, float]]]
-"""Draws a batch with the generator and returns the loss and what to log beside it."""
+Facts = dict[str, float]
+
+Loss = tuple[Tensor, Facts]
+"""The loss of a step or of a part of it, and what to log beside it."""
+
+StepLoss = Callable[[np.random.Generator], Loss]
+"""Draws a batch with the generator and returns its loss."""
+
+
+class Lesson(Protocol):
+    """What is learnt in a step."""
+
+    def draw(self, step: int, rng: np.random.Generator) -> Sequence[Callable[[], Loss]]:
+        """Return the parts of a step, whose losses add up; none where nothing could be read."""
+        ...
+
+    def halve(self) -> bool:
+        """Learn in smaller parts from now on; return False if they are as small as can be."""
+        ...
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A lesson whose steps have one part each."""
+
+    loss: StepLoss
+
+    def draw(self, step: int, rng: np.random.Generator) -> Sequence[Callable[[], Loss]]:
+        """Return the one part."""
+        return [lambda: self.loss(rng)]
+
+    def halve(self) -> bool:
+        """Tell that there is nothing to halve."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +77,7 @@ class Schedule:
     learning_rate: float
     """The highest rate; it warms up linearly and falls to zero along a cosine."""
     batch: int
-    """Scenes a step."""
+    """Pictures a step, of each process."""
     warmup: int = 100
     """Steps of warming up."""
     weight_decay: float = 0.01
@@ -98,93 +142,174 @@ def _is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:
 
 
 def train(
-    modules: nn.ModuleDict,
-    step_loss: StepLoss,
+    modules: nn.Module,
+    lesson: StepLoss | Lesson,
     schedule: Schedule,
     *,
     state_path: Path,
     seed: int,
     scales: Mapping[str, float] = MappingProxyType({}),
+    processes: Processes = ONE,
+    watch: Callable[[int, Facts], None] = lambda step, facts: None,
+    save_every_s: float | None = None,
 ) -> None:
     """Train the modules in place; a run that was cut off goes on from its last saved state.
 
-    The batch of a step depends on the seed and the step's number alone, so that a resumed run sees
-    what an undisturbed one would have seen.
+    The batch of a step and what chance does in it depend on the seed and the step's number alone,
+    so that a resumed run sees what an undisturbed one would have seen.
 
     Args:
         modules: everything with weights to learn.
-        step_loss: the loss of one batch.
+        lesson: what is learnt in each step.
         schedule: how long and how fast.
         state_path: where weights, optimisers and step are kept; a finished run is read from it.
         seed: of the batches.
         scales: see ``make_optimizers``.
+        processes: those that learn together.
+        watch: called after each step, with how many are done and what its lesson tells.
+        save_every_s: seconds after which the state is saved again; None means two minutes.
+
+    Raises:
+        TrainingError: the losses are not finite any more, or the memory is too small; the message
+            tells what to change. The last state stays.
+        InputError: the state is of another run, or damaged.
     """
-    optimizers = make_optimizers(modules.named_parameters(), schedule, scales)
-    start = _resume(state_path, modules, optimizers)
+    run = _Run(
+        modules,
+        Drawn(lesson) if callable(lesson) else lesson,
+        schedule,
+        make_optimizers(modules.named_parameters(), schedule, scales),
+        processes,
+        seed,
+    )
+    start = _resume(state_path, run)
     modules.train()
-    saved = logged = time.monotonic()
-    sums: Counter[str] = Counter()
-    counted = 0
-    for step in range(start, schedule.steps):
-        sums.update(_step(modules, optimizers, step_loss, schedule, (seed, step)))
-        counted += 1
-        if (step + 1) % _LOG_EVERY == 0:
-            pace = counted * schedule.batch / (time.monotonic() - logged)
-            logged = time.monotonic()
-            line = "  ".join(f"{name} {total / counted:.4f}" for name, total in sums.items())
-            sums.clear()
-            counted = 0
-            logger.info("step %d/%d  %.1f scenes/s  %s", step + 1, schedule.steps, pace, line)
-        if time.monotonic() - saved > _SAVE_EVERY_S:
-            _save(state_path, modules, optimizers, step + 1)
-            saved = time.monotonic()
+    log = _Log(schedule)
+    saved = time.monotonic()
+    pause = _SAVE_EVERY_S if save_every_s is None else save_every_s
+    with torch.random.fork_rng(devices=[]):
+        for step in range(start, schedule.steps):
+            facts = run.step(step)
+            log.add(step, facts)
+            if processes.all_of(time.monotonic() - saved > pause):
+                _save(state_path, run, step + 1)
+                saved = time.monotonic()
+            watch(step + 1, facts)
     if start < schedule.steps:
-        _save(state_path, modules, optimizers, schedule.steps)
+        _save(state_path, run, schedule.steps)
     modules.eval()
 
 
-def _step(
-    modules: nn.ModuleDict,
-    optimizers: Sequence[torch.optim.Optimizer],
-    step_loss: StepLoss,
-    schedule: Schedule,
-    seed_and_step: tuple[int, int],
-) -> dict[str, float]:
-    """Learn from one batch and return what to log."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["base_lr"] * schedule.factor(seed_and_step[1])
-    loss, facts = step_loss(np.random.default_rng(seed_and_step))
-    modules.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(modules.parameters(), schedule.clip)
-    for optimizer in optimizers:
-        optimizer.step()
-    return facts
+@dataclass
+class _Run:
+    """A training under way."""
+
+    modules: nn.Module
+    lesson: Lesson
+    schedule: Schedule
+    optimizers: Sequence[torch.optim.Optimizer]
+    processes: Processes
+    seed: int
+    broken: int = 0
+    """Steps in a row whose loss or gradients were not finite."""
+
+    def step(self, step: int) -> Facts:
+        """Learn from one batch and return what to log."""
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["base_lr"] * self.schedule.factor(step)
+        facts = self._gradients(step)
+        parameters = [p for p in self.modules.parameters() if p.requires_grad]
+        self.processes.average_gradients(parameters)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.schedule.clip)
+        if math.isfinite(float(norm)):
+            self.broken = 0
+            for optimizer in self.optimizers:
+                optimizer.step()
+        else:
+            self._count_broken(step)
+        return facts
+
+    def _gradients(self, step: int) -> Facts:
+        """Compute the gradients of a step, in smaller parts if the memory is too small for them."""
+        while True:
+            facts = self._try(step)
+            if facts is not None:
+                return facts
+            if self.processes.count > 1 or not self.lesson.halve():
+                raise TrainingError(
+                    f"step {step + 1}: out of memory; put fewer pictures into memory at once "
+                    "(--at-once 1), use bfloat16 (--dtype bfloat16), let the image encoder as it "
+                    "is (--freeze), or use a GPU with more memory"
+                )
+            logger.warning("out of memory: going on with half as many pictures at a time")
+
+    def _try(self, step: int) -> Facts | None:
+        """Compute the gradients of a step; return None if the memory is too small."""
+        rank = self.processes.rank
+        rng = np.random.default_rng((self.seed, step, rank) if rank else (self.seed, step))
+        torch.manual_seed(int(np.random.default_rng((self.seed, step, rank, 1)).integers(2**62)))
+        self.modules.zero_grad(set_to_none=True)
+        facts: Counter[str] = Counter()
+        try:
+            for part in self.lesson.draw(step, rng):
+                loss, told = part()
+                loss.backward()  # type: ignore[no-untyped-call]
+                facts.update(told)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            facts.clear()
+        else:
+            return dict(facts)
+        self.modules.zero_grad(set_to_none=True)
+        free_memory()
+        return None
+
+    def _count_broken(self, step: int) -> None:
+        self.broken += 1
+        logger.warning("step %d: its loss is not finite; it is left out", step + 1)
+        if self.broken >= _MOST_BROKEN:
+            raise TrainingError(
+                f"{self.broken} steps in a row, up to step {step + 1}, had no finite loss: the "
+                "networks have broken down. Lower the learning rate (--learning-rate "
+                f"{self.schedule.learning_rate / 4:g}), or use --dtype float32, and type the "
+                "command again: it goes on from the last state that was saved"
+            )
 
 
-def _save(
-    path: Path, modules: nn.Module, optimizers: Sequence[torch.optim.Optimizer], step: int
-) -> None:
-    state = {
-        "modules": modules.state_dict(),
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "step": step,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_suffix(".partial")
-    torch.save(state, partial_path)
-    partial_path.replace(path)
+class _Log:
+    """Says now and then how far a run is."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.sums: Counter[str] = Counter()
+        self.counted = 0
+        self.since = time.monotonic()
+
+    def add(self, step: int, facts: Facts) -> None:
+        """Count what a step told, and say it if it is time to."""
+        self.sums.update(facts)
+        self.counted += 1
+        if (step + 1) % _LOG_EVERY:
+            return
+        pace = self.counted * self.schedule.batch / (time.monotonic() - self.since)
+        line = "  ".join(f"{name} {total / self.counted:.4f}" for name, total in self.sums.items())
+        logger.info("step %d/%d  %.1f pictures/s  %s", step + 1, self.schedule.steps, pace, line)
+        self.sums.clear()
+        self.counted, self.since = 0, time.monotonic()
 
 
-def _resume(path: Path, modules: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
+def _save(path: Path, run: _Run, step: int) -> None:
+    if run.processes.rank == 0:
+        save_state(path, run.modules, run.optimizers, {"step": step})
+    run.processes.wait()
+
+
+def _resume(path: Path, run: _Run) -> int:
     """Load a saved state, if there is one, and return the step to go on from."""
     if not path.exists():
         return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    modules.load_state_dict(state["modules"])
-    for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(kept)
-    step: int = state["step"]
+    step: int = load_state(path, run.modules, run.optimizers)["step"]
     logger.info("going on from step %d of %s", step, path)
     return step

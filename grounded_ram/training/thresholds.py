@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_HIGHEST, _LOWEST = 0.95, 0.05
+_HIGHEST, _LOWEST = 0.99, 0.05
 
 
 def best_threshold(
@@ -19,7 +19,7 @@ def best_threshold(
         beta: how many times as much recall counts as precision.
 
     Returns:
-        A number in [0.05, 0.95]; 0.5 where the tag is true nowhere.
+        A number in [0.05, 0.99]; 0.5 where the tag is true nowhere.
     """
     if not truth.any():
         return 0.5

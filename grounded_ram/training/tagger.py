@@ -1,0 +1,284 @@
+"""Training a tagger of the RAM family on a user's examples, from reading them to its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from grounded_ram.autolabel.run_folder import differences
+from grounded_ram.data_engine.examples import Example
+from grounded_ram.errors import InputError
+from grounded_ram.evaluation.tagging import mean_average_precision
+from grounded_ram.export.files import write_json
+from grounded_ram.ram.clip_teacher import CLIPTeacher, Teacher
+from grounded_ram.ram.tag2text import Tag2Text
+from grounded_ram.runtime import pick_device, pick_dtype
+from grounded_ram.training.feed import Feed, Reading
+from grounded_ram.training.logs import Logs
+from grounded_ram.training.loop import Facts, Schedule, train
+from grounded_ram.training.networks import Networks, Start, freeze, make_networks
+from grounded_ram.training.objectives import ExampleLesson, Objective, Parts
+from grounded_ram.training.processes import Processes, begin_processes
+from grounded_ram.training.trained import Measure, fitted_table, write_model
+
+STATE, PLAN, MODEL, BAD = "state.safetensors", "train.json", "model", "bad-pictures.jsonl"
+"""What a training's folder holds beside its logs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a tagger is trained."""
+
+    start: Start = field(default_factory=Start)
+    """Where it starts."""
+    distil: bool = False
+    """Learn CLIP's view of the pictures, too: RAM and RAM++, with ``start.labels``."""
+    steps: int = 1000
+    """Optimiser steps in all."""
+    batch: int = 32
+    """Pictures a step, of each process."""
+    at_once: int | None = None
+    """Pictures whose activations are in memory together; None means the whole batch."""
+    learning_rate: float = 1e-4
+    """The highest rate."""
+    encoder_rate: float = 0.1
+    """Factor on the rate of the image encoder, which has seen more than what it is tuned on."""
+    weight_decay: float = 0.05
+    """Of matrices."""
+    freeze_encoder: bool = False
+    """Let the image encoder stay as it is."""
+    least_crop: float = 0.5
+    """See ``feed.Reading``."""
+    seed: int = 0
+    """Of weights, order and chance."""
+    workers: int = 2
+    """Processes that read pictures."""
+    device: str = "auto"
+    """Where it learns."""
+    processes: int = 1
+    """Processes that learn together, one a GPU."""
+    dtype: str = "auto"
+    """"float32", "bfloat16", or "auto": bfloat16 where a GPU computes in it."""
+    evaluate_every: int = 0
+    """Steps after which the held-out pictures are tagged; 0 means at the end alone."""
+    tensorboard: bool = False
+    """Write logs for TensorBoard beside the CSV file."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a training.
+
+    Args:
+        model: folder of the trained files.
+        tags: L names.
+        mean_ap: mAP on the held-out pictures; NaN if they have no tag.
+        precision: of the tags seen in them at the fitted thresholds; NaN if none was seen.
+        recall: likewise; NaN if they have no tag.
+        pictures: learnt from, held out, and that could not be read.
+    """
+
+    model: Path
+    tags: tuple[str, ...]
+    mean_ap: float
+    precision: float
+    recall: float
+    pictures: tuple[int, int, int]
+
+
+def train_tagger(
+    examples: Sequence[Example],
+    held_out: Sequence[Example],
+    tags: Sequence[str],
+    folder: Path,
+    plan: Plan,
+    *,
+    teacher: Teacher | None = None,
+    watch: Callable[[int, Facts], None] = lambda step, facts: None,
+) -> Result:
+    """Train a tagger, and write its files; called again, go on where it stopped.
+
+    Args:
+        examples: N pictures to learn from.
+        held_out: pictures to measure and to fit thresholds with; may be none.
+        tags: L names to learn; see ``frequent_tags``.
+        folder: of the training: its state, its logs and in ``model`` the result.
+        plan: how.
+        teacher: instead of the CLIP that ``plan`` names.
+        watch: called after each step, with how many are done and what was measured.
+
+    Raises:
+        InputError: the examples, the tags or the plan cannot be used, or a training with others
+            was begun in the folder.
+        TrainingError: see ``loop.train``.
+        WeightsError: weights are absent or do not fit.
+    """
+    processes, device = begin_processes(pick_device(plan.device), plan.processes)
+    if processes.rank == 0:
+        _begin(folder, plan, tags, examples)
+    torch.manual_seed(plan.seed)
+    networks = make_networks(plan.start, tags)
+    bad: dict[str, str] = {}
+    lesson = _lesson(networks, examples, plan, teacher, (processes, device, bad.__setitem__))
+    measure = Measure(networks, held_out, device)
+    with Logs(folder, tensorboard=plan.tensorboard, silent=processes.rank > 0) as logs:
+
+        def after(step: int, facts: Facts) -> None:
+            due = plan.evaluate_every and step % plan.evaluate_every == 0 and step < plan.steps
+            if due and held_out and processes.rank == 0:
+                facts = {**facts, "mAP": mean_average_precision(*measure())}
+                lesson.objective.train()
+            logs.add(step, facts)
+            watch(step, facts)
+
+        train(
+            lesson.objective,
+            lesson,
+            _schedule(plan),
+            state_path=folder / STATE,
+            seed=plan.seed,
+            scales={"network.visual_encoder": plan.encoder_rate},
+            processes=processes,
+            watch=after,
+        )
+    scores, truth = measure()
+    table = fitted_table(tags, scores, truth)
+    if processes.rank == 0:
+        write_model(networks, table, folder / MODEL)
+        _write_bad(folder / BAD, bad)
+    seen = scores > table.thresholds
+    return Result(
+        model=folder / MODEL,
+        tags=tuple(tags),
+        mean_ap=mean_average_precision(scores, truth),
+        precision=_share(seen & truth, seen),
+        recall=_share(seen & truth, truth),
+        pictures=(len(examples), len(truth), len({*bad, *measure.bad})),
+    )
+
+
+def frequent_tags(
+    examples: Iterable[Example], *, least: int = 1, most: int | None = None
+) -> list[str]:
+    """Return the tags of examples, the most frequent first; of equally many, by name.
+
+    Args:
+        examples: read once.
+        least: pictures that a tag must have.
+        most: how many tags at most; None means all.
+    """
+    counts = Counter(name for example in examples for name in set(example.tags))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [name for name, count in ranked if count >= least][:most]
+
+
+def _lesson(
+    networks: Networks,
+    examples: Sequence[Example],
+    plan: Plan,
+    teacher: Teacher | None,
+    where: tuple[Processes, torch.device, Callable[[str, str], None]],
+) -> ExampleLesson:
+    """Put together what learns, and what it learns from."""
+    processes, device, on_bad = where
+    if plan.distil and teacher is None:
+        if plan.start.labels is None:
+            raise InputError("distillation needs CLIP: name the text encoder as start.labels")
+        teacher = CLIPTeacher(plan.start.labels)
+    if plan.freeze_encoder:
+        freeze(networks.network.visual_encoder)
+    if not networks.learnt_codes and not isinstance(networks.network, Tag2Text):
+        networks.network.label_embed.requires_grad_(False)  # as in the official training
+    parts = Parts(
+        text=networks.text,
+        alignment=networks.alignment,
+        tokenizer=networks.tokenizer,
+        teacher=teacher,
+        gather=processes.gather if processes.count > 1 else None,
+    )
+    reading = Reading(
+        image_size=networks.network.config.image_size,
+        least_crop=plan.least_crop,
+        workers=plan.workers,
+    )
+    feed = Feed(
+        examples,
+        networks.tags,
+        reading,
+        batch=plan.batch,
+        seed=plan.seed,
+        rank=processes.rank,
+        count=processes.count,
+        on_bad=on_bad,
+    )
+    return ExampleLesson(
+        Objective(networks.network, parts).to(device),
+        feed,
+        device=device,
+        dtype=pick_dtype(plan.dtype, device),
+        at_once=plan.at_once or plan.batch,
+    )
+
+
+def _begin(folder: Path, plan: Plan, tags: Sequence[str], examples: Sequence[Example]) -> None:
+    """Write down what is asked for, or make sure that it is what was asked for before.
+
+    Raises:
+        InputError: it is not; the message tells in what.
+    """
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(repr(example).encode())
+    asked = json.loads(json.dumps({**_decisive(plan), "tags": list(tags)}, default=str))
+    asked["examples"] = [len(examples), digest.hexdigest()]
+    path = folder / PLAN
+    if path.exists():
+        if found := differences(json.loads(path.read_text("utf-8")), asked):
+            raise InputError(
+                f"{str(folder)!r} was begun otherwise:\n  "
+                + "\n  ".join(found)
+                + "\nType the command as it was, or choose another folder with -o"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(asked, path, indent=1)
+
+
+def _decisive(plan: Plan) -> dict[str, Any]:
+    """Return those of the settings that decide what is learnt."""
+    known = asdict(replace(plan, start=replace(plan.start, labels=None)))
+    known["start"]["labels"] = str(plan.start.labels) if plan.start.labels else None
+    for name in ("workers", "device", "evaluate_every", "tensorboard", "at_once"):
+        del known[name]
+    return known
+
+
+def _write_bad(path: Path, bad: Mapping[str, str]) -> None:
+    """List the pictures that could not be read, if there are any."""
+    if bad:
+        lines = [json.dumps({"image": image, "reason": why}) for image, why in sorted(bad.items())]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _schedule(plan: Plan) -> Schedule:
+    return Schedule(
+        steps=plan.steps,
+        learning_rate=plan.learning_rate,
+        batch=plan.batch,
+        warmup=min(100, max(1, plan.steps // 10)),
+        weight_decay=plan.weight_decay,
+        muon=False,
+    )
+
+
+def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:
+    return float(part.sum() / whole.sum()) if whole.any() else float("nan")

@@ -1,0 +1,114 @@
+"""What a training made: measured, with thresholds, and written as the files of a tagger."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from grounded_ram.checkpoints.find import TRAINED_FILES
+from grounded_ram.data_engine.examples import Example
+from grounded_ram.errors import GroundedRAMError
+from grounded_ram.export.files import write_json
+from grounded_ram.images import load_image
+from grounded_ram.ram.plus import RAMPlus
+from grounded_ram.tagging.ram import QueryTagger, TableTagger
+from grounded_ram.tagging.ram_plus import RAMPlusTagger
+from grounded_ram.tagging.table import TagTable
+from grounded_ram.training.checkpoint_files import model_config, save_weights
+from grounded_ram.training.networks import Networks, trained_state
+from grounded_ram.training.thresholds import best_threshold
+from grounded_ram.vocabulary.table import official_vocabulary
+
+_FEW = 5
+"""Held-out pictures of a tag below which it gets the threshold that is best for all together."""
+
+_USUAL_THRESHOLD = 0.68
+"""Where nothing is held out: that of the official models, which the same loss has trained."""
+
+
+def fitted_table(
+    tags: Sequence[str], scores: NDArray[np.float32], truth: NDArray[np.bool_]
+) -> TagTable:
+    """Return the tags with the thresholds of the best F1; rare ones get that of all together.
+
+    Args:
+        tags: L names.
+        scores: (N, L) of held-out pictures.
+        truth: (N, L) what they show.
+    """
+    vocabulary = official_vocabulary()
+    pooled = best_threshold(scores.ravel(), truth.ravel()) if truth.any() else _USUAL_THRESHOLD
+    thresholds = [
+        best_threshold(scores[:, i], truth[:, i]) if truth[:, i].sum() >= _FEW else pooled
+        for i in range(len(tags))
+    ]
+    kinds = tuple(vocabulary.kind(tag) or "object" for tag in tags)
+    return TagTable(tuple(tags), kinds, np.array(thresholds, np.float32))
+
+
+def write_model(networks: Networks, table: TagTable, folder: Path) -> None:
+    """Write the files of a tagger, as ``GroundedRAM(weights={"tagger": folder})`` reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_weights(trained_state(networks), folder / TRAINED_FILES["weights"])
+    config: dict[str, Any] = {
+        "adapter": networks.adapter,
+        "model": model_config(networks.network.config),
+        "image_size": networks.network.config.image_size,
+        "tags": [
+            {"name": name, "kind": kind, "threshold": round(float(threshold), 4)}
+            for name, kind, threshold in zip(
+                table.names, table.kinds, table.thresholds, strict=True
+            )
+        ],
+    }
+    if networks.text is not None:
+        config["text"] = model_config(networks.text.text_decoder.config)
+    if networks.alignment is not None:
+        config["alignment"] = {"dim": networks.alignment.vision_proj.out_features}
+    write_json(config, folder / TRAINED_FILES["config"], indent=1)
+    if networks.vocab is not None:
+        shutil.copyfile(networks.vocab, folder / TRAINED_FILES["vocab"])
+
+
+def make_tagger(networks: Networks, device: torch.device) -> TableTagger:
+    """Return a tagger over the networks as they are now, which asks for every tag."""
+    tags = networks.tags
+    table = TagTable(tags, ("object",) * len(tags), np.full(len(tags), 0.5, np.float32))
+    if isinstance(networks.network, RAMPlus):
+        return RAMPlusTagger(networks.network, table, device=device, batch_size=16)
+    return QueryTagger(networks.network, table, device=device, batch_size=16)
+
+
+class Measure:
+    """Scores the held-out pictures with the networks as they are when it is called."""
+
+    def __init__(
+        self, networks: Networks, examples: Sequence[Example], device: torch.device
+    ) -> None:
+        self.networks, self.examples, self.device = networks, examples, device
+        self.bad: set[str] = set()
+
+    def __call__(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return (N, L) scores and whether each is true, of the pictures that can be read."""
+        tags = self.networks.tags
+        tagger = make_tagger(self.networks, self.device)
+        scores = [np.zeros((0, len(tags)), np.float32)]
+        truth = [np.zeros((0, len(tags)), bool)]
+        for start in range(0, len(self.examples), tagger.batch_size):
+            pictures = []
+            for example in self.examples[start : start + tagger.batch_size]:
+                try:
+                    pictures.append(load_image(example.image).pixels)
+                except (GroundedRAMError, OSError):
+                    self.bad.add(example.image)
+                    continue
+                shown = set(example.tags)
+                truth.append(np.array([[tag in shown for tag in tags]]))
+            scores.append(tagger.scores(pictures))
+        return np.concatenate(scores), np.concatenate(truth)

@@ -1,0 +1,50 @@
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+
+from grounded_ram.errors import MissingDependencyError
+from grounded_ram.training.logs import Logs
+
+
+def rows(folder: Path) -> list[list[str]]:
+    with (folder / "log.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_each_number_is_a_line_and_later_runs_go_on(tmp_path: Path) -> None:
+    with Logs(tmp_path) as logs:
+        logs.add(1, {"tags": 0.5, "mAP": 0.25})
+    with Logs(tmp_path) as logs:
+        logs.add(2, {"tags": 1 / 3})
+        logs.add(3, {})
+    assert rows(tmp_path) == [
+        ["step", "name", "value"],
+        ["1", "tags", "0.5"],
+        ["1", "mAP", "0.25"],
+        ["2", "tags", "0.333333"],
+    ]
+
+
+def test_a_silent_process_writes_nothing(tmp_path: Path) -> None:
+    with Logs(tmp_path, tensorboard=True, silent=True) as logs:
+        logs.add(1, {"tags": 0.5})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    with Logs(tmp_path, tensorboard=True) as logs:
+        logs.add(1, {"tags": 0.5})
+        logs.add(2, {"tags": 0.25})
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("tags")] == [(1, 0.5), (2, 0.25)]
+
+
+def test_without_tensorboard_it_is_said_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingDependencyError, match=r"grounded-ram\[train\]"):
+        Logs(tmp_path, tensorboard=True)
