@@ -12,6 +12,17 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLES = {
     "compare_overlays.py": ["compare-overlays.png"],
+    "fine_tune.py": [
+        "fine-tune-output/pictures/pictures.csv",
+        *(f"fine-tune-output/pictures/{number}.png" for number in range(1, 61)),
+        *(
+            f"fine-tune-output/run/{name}"
+            for name in (
+                *("log.csv", "model/config.json", "model/weights.safetensors"),
+                *("state.safetensors", "train.json"),
+            )
+        ),
+    ],
     "label_dataset.py": [
         *(f"label-dataset-output/pictures/scene-{seed}.png" for seed in range(3)),
         *(
@@ -61,7 +72,9 @@ def test_every_example_is_run_here() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_it_runs_without_arguments(name: str, tmp_path: Path) -> None:
-    run(name, folder=tmp_path)
+    said = run(name, folder=tmp_path)
+    if name == "fine_tune.py":  # a guess would come to 0.5
+        assert float(said.split()[1]) > 0.75, said
     written = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
     assert written == set(EXAMPLES[name])
     for path in map(tmp_path.joinpath, written):

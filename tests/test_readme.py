@@ -13,7 +13,7 @@ from grounded_ram.vocabulary.edits import Edits, read_edits
 from grounded_ram.vocabulary.labelling import Labelling
 
 README = Path(__file__).parents[1] / "README.md"
-NEEDS_A_RUN = re.compile(r"grounded-ram (export|convert|report) run\b")
+NEEDS_A_RUN = re.compile(r"grounded-ram (export|convert|report|clean) run\b")
 PICTURE = "grounded-ram-demo/scene-1.png"
 """The picture that README blocks speak of; every block finds it in its folder."""
 
@@ -43,7 +43,7 @@ SHELL = [block for block in BLOCKS if calls_our_command(block)]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a drawn scene in it, and our command as the README spells it."""
+    """A folder with drawn scenes in it, told about, and our command as the README spells it."""
     from PIL import Image
 
     from grounded_ram.scenes.scene import make_scene
@@ -51,6 +51,14 @@ def folder(tmp_path: Path) -> Path:
     picture = tmp_path / PICTURE
     picture.parent.mkdir()
     Image.fromarray(make_scene(7).image).save(picture)
+    (tmp_path / "photos").mkdir()
+    tags, captions = ["image,tags"], ["image,caption"]
+    for seed in range(4):
+        Image.fromarray(make_scene(seed, size=96).image).save(tmp_path / f"photos/{seed}.png")
+        tags.append(f"photos/{seed}.png,{'dog|red ball' if seed % 2 else 'dog'}")
+        captions.append(f"photos/{seed}.png,A dog with a red ball.")
+    (tmp_path / "photos.csv").write_text("\n".join(tags) + "\n")
+    (tmp_path / "captions.csv").write_text("\n".join(captions) + "\n")
     script = tmp_path / "bin" / "grounded-ram"
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m grounded_ram "$@"\n')

@@ -29,6 +29,8 @@ COMMANDS = (
     "parse",
     "train",
     "clean",
+    "data_engine",
+    "retrieve",
     "train_tiny",
 )
 """The sub-commands in the order of ``--help``: each the function, or the group of further

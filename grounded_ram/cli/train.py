@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ from grounded_ram.cli import train_options as options
 from grounded_ram.cli.build import make_parser
 from grounded_ram.cli.build_options import CaptionParserName
 from grounded_ram.cli.options import AsJson, Device, Precision
-from grounded_ram.cli.parse import kept_tags
+from grounded_ram.cli.parse import Kept, kept_tags
 from grounded_ram.cli.watching import LINE_EVERY_S
+from grounded_ram.errors import InputError
 
 if TYPE_CHECKING:
     from grounded_ram.data_engine.examples import Example
@@ -64,15 +66,10 @@ def train(
     from grounded_ram.data_engine.examples import split
     from grounded_ram.training.networks import start_from
     from grounded_ram.training.processes import is_first
-    from grounded_ram.training.tagger import Plan, frequent_tags, train_tagger
+    from grounded_ram.training.tagger import Plan, train_tagger
 
     with terminal.clean_stdout(), terminal.downloading():
-        wanted = None if tags is None else kept_tags(tags)
-        examples = _read(data, parser, images, None if wanted is None else wanted.names)
-        learnt, held = split(examples, hold_out, seed=seed)
-        names = frequent_tags(learnt, least=least)
-        if wanted is not None and wanted.names is not None:
-            names = list(wanted.names)
+        kept = kept_tags(tags)
         begin: Start = start_from(
             start,
             random=from_nothing,
@@ -80,7 +77,14 @@ def train(
             alignment=alignment,
             queries=queries.value,
         )
-        count = steps or max(1, math.ceil(epochs * len(learnt) / (batch_size * devices)))
+        _check(begin, output, distil=distil)
+        examples = read_examples(data, parser, images, kept)
+        if captions or alignment:
+            _check_captions(examples)
+        learnt, held = split(examples, hold_out, seed=seed)
+        names = tags_to_learn(learnt, kept, least)
+        at_a_step = batch_size * devices
+        count = steps_of(len(learnt), epochs=epochs, steps=steps, at_once=at_a_step)
         plan = Plan(
             start=begin,
             distil=distil,
@@ -98,37 +102,124 @@ def train(
             evaluate_every=evaluate_every,
             tensorboard=tensorboard,
         )
-        with _watched(count, batch_size * devices) as watch:
+        with watched(count, at_a_step) as watch:
             result = train_tagger(learnt, held, names, output, plan, watch=watch)
     if is_first():
-        _show(result, begin.backend, as_json=as_json)
+        _show(result, begin, as_json=as_json)
 
 
-def _read(
-    data: Sequence[str], parser: str, images: Path | None, keep: Sequence[str] | None
+def _check(start: Start, output: Path, *, distil: bool) -> None:
+    """Refuse, before hours of reading and downloads, what cannot be trained."""
+    adapter = start.backend.partition(":")[0]
+    if output.exists() and not output.is_dir():
+        raise InputError(f"-o must name a folder, but {str(output)!r} is a file")
+    if start.alignment and adapter != "tag2text":
+        raise InputError(
+            f"--alignment trains a part of Tag2Text, which {start.backend} lacks; add --start "
+            "tag2text:swin-b"
+        )
+    if start.captions and adapter == "ram-plus":
+        raise InputError(
+            "--captions: RAM++ writes none; add --start ram-captions:swin-l or tag2text:swin-b"
+        )
+    if distil and start.labels is None:
+        raise InputError(
+            "--distil needs a tagger that knows its tags by CLIP, such as --start ram:swin-l, and "
+            f"no --queries learnt; {start.backend} is none, or was asked for otherwise"
+        )
+
+
+def _check_captions(examples: Sequence[Example]) -> None:
+    if not any(example.captions for example in examples):
+        raise InputError(
+            "--captions and --alignment learn from captions, and no picture of these has any; "
+            "leave them out, or name data with captions"
+        )
+
+
+def read_examples(
+    data: Sequence[str],
+    parser: str,
+    images: Path | None = None,
+    kept: Kept | None = None,
+    *,
+    what: str = "",
 ) -> list[Example]:
-    """Read the examples, and the tags out of captions that have none yet."""
+    """Read examples, and the tags out of captions that have none yet; tell what is left out.
+
+    Args:
+        data: as ``options.Data``.
+        parser: its name.
+        images: as ``options.ImagesFolder``.
+        kept: the tags to keep, and what names mean; None keeps all.
+        what: for the notes, where several such things are read.
+    """
     from grounded_ram.data_engine.caption_tags import parsed
     from grounded_ram.data_engine.reading.rows import BadRows
     from grounded_ram.data_engine.reading.sources import open_examples
     from grounded_ram.training.processes import is_first
-    from grounded_ram.vocabulary.table import official_vocabulary
 
     bad = BadRows(keep=3 if is_first() else 0)
     found = list(open_examples(data[0] if len(data) == 1 else list(data), bad, images=images))
     for row in bad.first:
-        terminal.say(f"left out: {row}")
+        terminal.say(f"left out{what}: {row}")
     if bad.count and is_first():
-        terminal.say(f"left out: {bad.count:,} rows of {bad.count + len(found):,}")
+        terminal.say(f"left out{what}: {bad.count:,} rows of {bad.count + len(found):,}")
+    kept = kept or kept_tags(None)
     captions = [caption for example in found for caption in example.captions]
-    if captions and not any(caption.tags for caption in captions):
-        found = list(parsed(found, make_parser(parser)(), keep, vocabulary=official_vocabulary()))
-    return found
+    if any(caption.tags for caption in captions) or not (captions or kept.names):
+        return found
+    return list(parsed(found, make_parser(parser)(), kept.names, vocabulary=kept.vocabulary))
+
+
+def read_sources(data: Sequence[str], parser: str, kept: Kept, what: str) -> list[Example]:
+    """Read several sources; what they tell about one picture is joined; see ``read_examples``."""
+    from grounded_ram.data_engine.examples import joined
+
+    found: dict[str, list[Example]] = {}
+    for source in data:
+        for example in read_examples([source], parser, None, kept, what=what):
+            found.setdefault(example.image, []).append(example)
+    return [joined(examples) for examples in found.values()]
+
+
+def tags_to_learn(examples: Sequence[Example], kept: Kept, least: int) -> list[str]:
+    """Return the tags that are asked for, or all of the examples.
+
+    Raises:
+        InputError: the examples show none of them.
+    """
+    from grounded_ram.training.tagger import frequent_tags
+
+    shown = frequent_tags(examples)
+    names = frequent_tags(examples, least=least) if kept.names is None else list(kept.names)
+    if not set(shown) & set(names):
+        few = ", ".join(map(repr, shown[:5])) or "none"
+        raise InputError(
+            f"expected tags to learn, but none of {len(examples):,} pictures has one that was "
+            f"asked for; their most frequent tags: {few}. Name others with --tags, lower --least, "
+            "or correct the data"
+        )
+    return names
+
+
+def steps_of(pictures: int, *, epochs: float, steps: int | None, at_once: int) -> int:
+    """Return how many steps a training takes, of so many pictures each."""
+    return steps or max(1, math.ceil(epochs * pictures / at_once))
 
 
 @contextmanager
-def _watched(steps: int, pictures: int) -> Iterator[Callable[[int, Facts], None]]:
-    """Yield what draws how far a training is: a bar, or a line now and then."""
+def watched(
+    steps: int, pictures: int, what: str = "training", unit: str = "step"
+) -> Iterator[Callable[[int, Facts], None]]:
+    """Yield what draws how far a training is: a bar, or a line now and then.
+
+    Args:
+        steps: in all.
+        pictures: that each of them takes.
+        what: it is.
+        unit: what a step is called.
+    """
     from grounded_ram.training.processes import is_first
 
     if not is_first():
@@ -145,10 +236,10 @@ def _watched(steps: int, pictures: int) -> Iterator[Callable[[int, Facts], None]
             mean[name] = mean.get(name, value) * (1 - _SMOOTH) + value * _SMOOTH
         pace = (step - first[0]) * pictures / max(time.monotonic() - began, 1e-6)
         parts = [f"{name} {value:.4g}" for name, value in mean.items()]
-        return "  ".join([f"step {step:,} of {steps:,}", f"{pace:.1f} pictures/s", *parts])
+        return "  ".join([f"{unit} {step:,} of {steps:,}", f"{pace:.1f} pictures/s", *parts])
 
     if terminal.is_watched():
-        with terminal.bar("training") as update:
+        with terminal.bar(what) as update:
             yield lambda step, facts: update(step, steps, line(step, facts))
         return
 
@@ -161,32 +252,48 @@ def _watched(steps: int, pictures: int) -> Iterator[Callable[[int, Facts], None]
     yield say
 
 
-def _show(result: Result, backend: str, *, as_json: bool) -> None:
+def _show(result: Result, start: Start, *, as_json: bool) -> None:
     pictures, held_out, bad = result.pictures
-    record: dict[str, Any] = {
-        "model": str(result.model),
-        "tags": list(result.tags),
-        "pictures": pictures,
-        "held_out": held_out,
-        "unreadable": bad,
-        "mAP": _or_none(result.mean_ap),
-        "precision": _or_none(result.precision),
-        "recall": _or_none(result.recall),
-    }
+    if bad >= pictures and not held_out:
+        raise InputError(
+            f"none of {bad:,} pictures could be read, so nothing was learnt; why: "
+            f"{result.model.with_name('bad-pictures.jsonl')}. Correct them, and choose another "
+            "folder with -o"
+        )
+    record = {"tags": list(result.tags), "unreadable": bad, **measured(result)}
     if as_json:
         terminal.show_json(record)
         return
-    measured = (
+    told = (
         f"mAP {result.mean_ap:.3f}, precision {result.precision:.3f}, recall {result.recall:.3f}, "
         "thresholds fitted to the same pictures"
     )
     terminal.show(
         f"pictures: {pictures:,}, tags: {len(result.tags):,}, could not be read: {bad:,}\n"
-        + f"on {held_out:,} held-out pictures: {measured if held_out else 'nothing to measure'}\n"
+        + f"on {held_out:,} held-out pictures: {told if held_out else 'nothing to measure'}\n"
         + f"model: {result.model}\n"
-        + f"Use it: grounded-ram label PICTURES --tagger {backend} "
-        + f"--weights tagger={result.model}"
+        + f"Use it: grounded-ram label PICTURES --tagger {_backend(start)} "
+        + f"--weights {shlex.quote(f'tagger={result.model}')}"
     )
+
+
+def _backend(start: Start) -> str:
+    """Return the name by which what was trained is used."""
+    writes = start.captions and start.backend.startswith("ram:")
+    return "ram-captions:swin-l" if writes else start.backend
+
+
+def measured(result: Result) -> dict[str, Any]:
+    """Return what a model is, and what was measured of it, as JSON holds it."""
+    pictures, held_out, _ = result.pictures
+    return {
+        "model": str(result.model),
+        "pictures": pictures,
+        "held_out": held_out,
+        "mAP": _or_none(result.mean_ap),
+        "precision": _or_none(result.precision),
+        "recall": _or_none(result.recall),
+    }
 
 
 def _or_none(value: float) -> float | None:

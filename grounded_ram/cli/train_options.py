@@ -90,7 +90,7 @@ AtOnce = Annotated[
         show_default="the batch",
     ),
 ]
-Rate = Annotated[float, typer.Option("--learning-rate", min=0, help="The highest rate.")]
+Rate = Annotated[float, typer.Option("--learning-rate", min=1e-9, help="The highest rate.")]
 Freeze = Annotated[bool, typer.Option("--freeze", help="Let the image encoder stay as it is.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of weights, order and chance.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read pictures.")]

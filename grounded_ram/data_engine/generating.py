@@ -29,7 +29,7 @@ class Generator:
         threshold: of all its tags; None means each tag's own.
         captioner: writes a further caption of each picture; None writes none.
         parser: reads tags out of those captions.
-        keep: the names that tags may have; None means all.
+        keep: the names that added tags may have; None means all.
         vocabulary: its synonyms get one name; see ``caption_tags.parsed``.
     """
 
@@ -54,7 +54,7 @@ class Generator:
         """
         rest = iter(examples)
         while some := list(islice(rest, _AT_ONCE)):
-            pixels = [_pixels(example, on_bad) for example in some]
+            pixels = [pixels_of(example, on_bad) for example in some]
             rows = [row for row, image in enumerate(pixels) if image is not None]
             images = [image for image in pixels if image is not None]
             seen = dict(zip(rows, self._see(images), strict=True))
@@ -66,8 +66,9 @@ class Generator:
         """Give what is to be joined to the example of each image."""
         tags: list[Tags] = self.tagger.tag(images, threshold=self.threshold) if images else []
         captions = self._captions(images, tags)
+        kept = None if self.keep is None else frozenset(self.keep)
         for seen, told in zip(tags, captions, strict=True):
-            names = [name for name in seen.names if self.keep is None or name in self.keep]
+            names = [name for name in seen.names if kept is None or name in kept]
             yield [replace(told, tags=(*names, *told.tags))]
 
     def _captions(self, images: Sequence[Image], tags: Sequence[Tags]) -> list[Example]:
@@ -75,13 +76,14 @@ class Generator:
         if self.captioner is None:
             return [Example("", ()) for _ in images]
         texts = self.captioner.caption(images, tags=tags) if images else []
-        told = [Example("", (), (Caption(text),)) for text in texts]
+        told = [Example("", (), (Caption(text),) if text else ()) for text in texts]
         if self.parser is None:
             return told
         return list(parsed(told, self.parser, self.keep, vocabulary=self.vocabulary))
 
 
-def _pixels(example: Example, on_bad: Callable[[str, str], None]) -> Image | None:
+def pixels_of(example: Example, on_bad: Callable[[str, str], None]) -> Image | None:
+    """Return the picture of an example; None, and why is told, if it cannot be read."""
     try:
         return load_image(example.image).pixels
     except (GroundedRAMError, OSError) as error:

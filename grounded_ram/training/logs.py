@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from grounded_ram.errors import MissingDependencyError
@@ -13,60 +13,45 @@ from grounded_ram.errors import MissingDependencyError
 FILE, FOLDER = "log.csv", "tensorboard"
 _COLUMNS = ("step", "name", "value")
 
+Log = Callable[[int, Mapping[str, float]], None]
+"""Writes down what a step told."""
 
-class Logs:
-    """Writes down what steps tell, in ``log.csv`` a line for each number.
+
+@contextmanager
+def open_logs(folder: Path, *, tensorboard: bool = False, silent: bool = False) -> Iterator[Log]:
+    """Yield what writes steps down, in ``log.csv`` a line for each number.
 
     A training that goes on writes the steps after its last state once more: the last line of a
     step and a name counts.
 
     Args:
-        folder: where they lie.
+        folder: where the logs lie.
         tensorboard: write them for TensorBoard, too.
         silent: write nothing: another process does.
 
     Raises:
         MissingDependencyError: TensorBoard is wanted and not installed.
     """
-
-    def __init__(self, folder: Path, *, tensorboard: bool = False, silent: bool = False) -> None:
-        self._silent = silent
-        self._board: Any = None
-        if silent:
-            return
-        if tensorboard:
-            self._board = _board(folder / FOLDER)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / FILE
-        fresh = not path.exists()
-        self._file = path.open("a", encoding="utf-8", newline="")
-        self._rows = csv.writer(self._file)
+    if silent:
+        yield lambda step, facts: None
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE
+    fresh = not path.exists()
+    opened: Any = closing(_board(folder / FOLDER)) if tensorboard else nullcontext()
+    with opened as board, path.open("a", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
         if fresh:
-            self._rows.writerow(_COLUMNS)
+            rows.writerow(_COLUMNS)
 
-    def __enter__(self) -> Logs:
-        return self
+        def add(step: int, facts: Mapping[str, float]) -> None:
+            rows.writerows((step, name, f"{value:.6g}") for name, value in facts.items())
+            file.flush()
+            if board is not None:
+                for name, value in facts.items():
+                    board.add_scalar(name, value, step)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if not self._silent:
-            self._file.close()
-        if self._board is not None:
-            self._board.close()
-
-    def add(self, step: int, facts: Mapping[str, float]) -> None:
-        """Write down what a step told."""
-        if self._silent:
-            return
-        self._rows.writerows((step, name, f"{value:.6g}") for name, value in facts.items())
-        self._file.flush()
-        for name, value in facts.items():
-            if self._board is not None:
-                self._board.add_scalar(name, value, step)
+        yield add
 
 
 def _board(folder: Path) -> Any:

@@ -239,8 +239,9 @@ class _Run:
             if self.processes.count > 1 or not self.lesson.halve():
                 raise TrainingError(
                     f"step {step + 1}: out of memory; put fewer pictures into memory at once "
-                    "(--at-once 1), use bfloat16 (--dtype bfloat16), let the image encoder as it "
-                    "is (--freeze), or use a GPU with more memory"
+                    "(--at-once 1) or use bfloat16 (--dtype bfloat16), and type the command again; "
+                    "or, in a new folder, let the image encoder as it is (--freeze); or use a GPU "
+                    "with more memory"
                 )
             logger.warning("out of memory: going on with half as many pictures at a time")
 
@@ -310,6 +311,10 @@ def _resume(path: Path, run: _Run) -> int:
     """Load a saved state, if there is one, and return the step to go on from."""
     if not path.exists():
         return 0
+    asked = [[dict(group) for group in one.param_groups] for one in run.optimizers]
     step: int = load_state(path, run.modules, run.optimizers)["step"]
+    for optimizer, groups in zip(run.optimizers, asked, strict=True):
+        for group, now in zip(optimizer.param_groups, groups, strict=True):
+            group["base_lr"] = now["base_lr"]  # it may have been lowered since
     logger.info("going on from step %d of %s", step, path)
     return step

@@ -23,7 +23,7 @@ from grounded_ram.ram.clip_teacher import CLIPTeacher, Teacher
 from grounded_ram.ram.tag2text import Tag2Text
 from grounded_ram.runtime import pick_device, pick_dtype
 from grounded_ram.training.feed import Feed, Reading
-from grounded_ram.training.logs import Logs
+from grounded_ram.training.logs import open_logs
 from grounded_ram.training.loop import Facts, Schedule, train
 from grounded_ram.training.networks import Networks, Start, freeze, make_networks
 from grounded_ram.training.objectives import ExampleLesson, Objective, Parts
@@ -32,6 +32,10 @@ from grounded_ram.training.trained import Measure, fitted_table, write_model
 
 STATE, PLAN, MODEL, BAD = "state.safetensors", "train.json", "model", "bad-pictures.jsonl"
 """What a training's folder holds beside its logs."""
+
+
+_ADJUSTABLE = ("learning_rate", "dtype")
+"""What a training may go on with changed, since that is what to do when it has broken down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +58,17 @@ class Plan:
     """Factor on the rate of the image encoder, which has seen more than what it is tuned on."""
     weight_decay: float = 0.05
     """Of matrices."""
+    muon: bool = False
+    """Let Muon learn the matrices; networks that start from nothing learn faster by it."""
     freeze_encoder: bool = False
     """Let the image encoder stay as it is."""
     least_crop: float = 0.5
     """See ``feed.Reading``."""
     seed: int = 0
     """Of weights, order and chance."""
-    workers: int = 2
-    """Processes that read pictures."""
+    workers: int = 0
+    """Further processes that read pictures; each imports the script anew, whose own work must then
+    stand below ``if __name__ == "__main__":``."""
     device: str = "auto"
     """Where it learns."""
     processes: int = 1
@@ -99,7 +106,7 @@ def train_tagger(
     examples: Sequence[Example],
     held_out: Sequence[Example],
     tags: Sequence[str],
-    folder: Path,
+    folder: str | Path,
     plan: Plan,
     *,
     teacher: Teacher | None = None,
@@ -122,22 +129,26 @@ def train_tagger(
         TrainingError: see ``loop.train``.
         WeightsError: weights are absent or do not fit.
     """
+    folder = Path(folder)
     processes, device = begin_processes(pick_device(plan.device), plan.processes)
-    if processes.rank == 0:
-        _begin(folder, plan, tags, examples)
+    asked = _asked(folder, plan, tags, examples) if processes.rank == 0 else {}
     torch.manual_seed(plan.seed)
     networks = make_networks(plan.start, tags)
     bad: dict[str, str] = {}
     lesson = _lesson(networks, examples, plan, teacher, (processes, device, bad.__setitem__))
+    if processes.rank == 0:  # not before all that may be refused
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(asked, folder / PLAN, indent=1)
     measure = Measure(networks, held_out, device)
-    with Logs(folder, tensorboard=plan.tensorboard, silent=processes.rank > 0) as logs:
+    silent = processes.rank > 0
+    with open_logs(folder, tensorboard=plan.tensorboard, silent=silent) as log:
 
         def after(step: int, facts: Facts) -> None:
             due = plan.evaluate_every and step % plan.evaluate_every == 0 and step < plan.steps
             if due and held_out and processes.rank == 0:
                 facts = {**facts, "mAP": mean_average_precision(*measure())}
                 lesson.objective.train()
-            logs.add(step, facts)
+            log(step, facts)
             watch(step, facts)
 
         train(
@@ -154,7 +165,7 @@ def train_tagger(
     table = fitted_table(tags, scores, truth)
     if processes.rank == 0:
         write_model(networks, table, folder / MODEL)
-        _write_bad(folder / BAD, bad)
+        _write_bad(folder / BAD, bad | measure.bad)
     seen = scores > table.thresholds
     return Result(
         model=folder / MODEL,
@@ -229,8 +240,10 @@ def _lesson(
     )
 
 
-def _begin(folder: Path, plan: Plan, tags: Sequence[str], examples: Sequence[Example]) -> None:
-    """Write down what is asked for, or make sure that it is what was asked for before.
+def _asked(
+    folder: Path, plan: Plan, tags: Sequence[str], examples: Sequence[Example]
+) -> dict[str, Any]:
+    """Return what is asked for, which must be what was asked for before in the folder.
 
     Raises:
         InputError: it is not; the message tells in what.
@@ -238,26 +251,25 @@ def _begin(folder: Path, plan: Plan, tags: Sequence[str], examples: Sequence[Exa
     digest = hashlib.sha256()
     for example in examples:
         digest.update(repr(example).encode())
-    asked = json.loads(json.dumps({**_decisive(plan), "tags": list(tags)}, default=str))
+    asked: dict[str, Any] = json.loads(
+        json.dumps({**_decisive(plan), "tags": list(tags)}, default=str)
+    )
     asked["examples"] = [len(examples), digest.hexdigest()]
     path = folder / PLAN
-    if path.exists():
-        if found := differences(json.loads(path.read_text("utf-8")), asked):
-            raise InputError(
-                f"{str(folder)!r} was begun otherwise:\n  "
-                + "\n  ".join(found)
-                + "\nType the command as it was, or choose another folder with -o"
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(asked, path, indent=1)
+    if path.exists() and (found := differences(json.loads(path.read_text("utf-8")), asked)):
+        raise InputError(
+            f"{str(folder)!r} was begun otherwise:\n  "
+            + "\n  ".join(found)
+            + "\nType the command as it was, or choose another folder with -o"
+        )
+    return asked
 
 
 def _decisive(plan: Plan) -> dict[str, Any]:
     """Return those of the settings that decide what is learnt."""
     known = asdict(replace(plan, start=replace(plan.start, labels=None)))
     known["start"]["labels"] = str(plan.start.labels) if plan.start.labels else None
-    for name in ("workers", "device", "evaluate_every", "tensorboard", "at_once"):
+    for name in (*_ADJUSTABLE, "workers", "device", "evaluate_every", "tensorboard", "at_once"):
         del known[name]
     return known
 
@@ -276,7 +288,7 @@ def _schedule(plan: Plan) -> Schedule:
         batch=plan.batch,
         warmup=min(100, max(1, plan.steps // 10)),
         weight_decay=plan.weight_decay,
-        muon=False,
+        muon=plan.muon,
     )
 
 

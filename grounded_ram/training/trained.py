@@ -92,7 +92,7 @@ class Measure:
         self, networks: Networks, examples: Sequence[Example], device: torch.device
     ) -> None:
         self.networks, self.examples, self.device = networks, examples, device
-        self.bad: set[str] = set()
+        self.bad: dict[str, str] = {}
 
     def __call__(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return (N, L) scores and whether each is true, of the pictures that can be read."""
@@ -105,8 +105,8 @@ class Measure:
             for example in self.examples[start : start + tagger.batch_size]:
                 try:
                     pictures.append(load_image(example.image).pixels)
-                except (GroundedRAMError, OSError):
-                    self.bad.add(example.image)
+                except (GroundedRAMError, OSError) as error:
+                    self.bad[example.image] = str(error)
                     continue
                 shown = set(example.tags)
                 truth.append(np.array([[tag in shown for tag in tags]]))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from grounded_ram.errors import MissingDependencyError
-from grounded_ram.training.logs import Logs
+from grounded_ram.training.logs import open_logs
 
 
 def rows(folder: Path) -> list[list[str]]:
@@ -14,11 +14,11 @@ def rows(folder: Path) -> list[list[str]]:
 
 
 def test_each_number_is_a_line_and_later_runs_go_on(tmp_path: Path) -> None:
-    with Logs(tmp_path) as logs:
-        logs.add(1, {"tags": 0.5, "mAP": 0.25})
-    with Logs(tmp_path) as logs:
-        logs.add(2, {"tags": 1 / 3})
-        logs.add(3, {})
+    with open_logs(tmp_path) as log:
+        log(1, {"tags": 0.5, "mAP": 0.25})
+    with open_logs(tmp_path) as log:
+        log(2, {"tags": 1 / 3})
+        log(3, {})
     assert rows(tmp_path) == [
         ["step", "name", "value"],
         ["1", "tags", "0.5"],
@@ -28,16 +28,16 @@ def test_each_number_is_a_line_and_later_runs_go_on(tmp_path: Path) -> None:
 
 
 def test_a_silent_process_writes_nothing(tmp_path: Path) -> None:
-    with Logs(tmp_path, tensorboard=True, silent=True) as logs:
-        logs.add(1, {"tags": 0.5})
+    with open_logs(tmp_path, tensorboard=True, silent=True) as log:
+        log(1, {"tags": 0.5})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    with Logs(tmp_path, tensorboard=True) as logs:
-        logs.add(1, {"tags": 0.5})
-        logs.add(2, {"tags": 0.25})
+    with open_logs(tmp_path, tensorboard=True) as log:
+        log(1, {"tags": 0.5})
+        log(2, {"tags": 0.25})
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [(e.step, e.value) for e in events.Scalars("tags")] == [(1, 0.5), (2, 0.25)]
 
@@ -47,4 +47,4 @@ def test_without_tensorboard_it_is_said_what_to_type(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingDependencyError, match=r"grounded-ram\[train\]"):
-        Logs(tmp_path, tensorboard=True)
+        open_logs(tmp_path, tensorboard=True).__enter__()

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import supervision as sv
@@ -23,7 +22,7 @@ from grounded_ram.data_engine.cleaning.embedding import Embedder, TaggerEmbedder
 from grounded_ram.data_engine.cleaning.regions import Region, Regions, Viewer
 from grounded_ram.data_engine.cleaning.verdicts import Cleaning, Verdict, judge
 from grounded_ram.data_engine.examples import Example
-from grounded_ram.images import load_image
+from grounded_ram.data_engine.generating import pixels_of
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.vocabulary.labelling import UNJUDGED, Words
 from grounded_ram.vocabulary.table import PLACED, official_vocabulary
@@ -34,6 +33,7 @@ Unfound = Literal["keep", "remove"]
 WORDS = Words()
 
 NO_PLACE = "it has no place in the picture, and was not looked for"
+UNREAD = "its picture cannot be read"
 
 AT_ONCE = 8
 """Pictures that are held at a time."""
@@ -65,7 +65,9 @@ class CleanedTags:
     """What came of cleaning.
 
     Args:
-        examples: as they were given, with the tags that are left. Captions stay as they are.
+        examples: as they were given, with the tags that are left. The texts of captions stay as
+            they are; what a picture lost, they lose from their tags, too, so that it does not come
+            back when the examples are read again.
         removed: what went, in the order of the examples.
         untouched: how many tags were not judged, by the reason.
     """
@@ -83,6 +85,7 @@ def clean_tags(
     embedder: Embedder | None = None,
     unfound: Unfound = "keep",
     on_done: Callable[[int], None] = lambda done: None,
+    on_bad: Callable[[str, str], None] = lambda path, reason: None,
 ) -> CleanedTags:
     """Remove the tags of pictures that their regions speak against.
 
@@ -93,9 +96,10 @@ def clean_tags(
         embedder: says how a region looks; None means the tagger's own image encoder.
         unfound: what becomes of tags that have a place, and for which no region is found.
         on_done: told how many pictures have been looked at.
+        on_bad: told the path and the reason of each picture that cannot be read; it keeps its tags.
 
     Raises:
-        InputError: a picture cannot be read, or the tagger cannot embed and no embedder is given.
+        InputError: the tagger cannot embed, and no embedder is given.
         MissingDependencyError: scikit-learn is not installed.
     """
     settings = settings or Cleaning()
@@ -103,12 +107,12 @@ def clean_tags(
     viewer = Viewer(embedder or TaggerEmbedder(model.tagger), look, WORDS, margin=settings.margin)
     with tempfile.TemporaryFile() as file:
         regions = Regions(file)
-        done = 0
-        for some in _batches(examples):
-            _see(some, done, model, (regions, viewer))
-            done += len(some)
-            on_done(done)
-        return _decide(examples, regions, judge(regions, settings), unfound)
+        unread = set[int]()
+        for some in _batches(list(enumerate(examples))):
+            unread |= _see(some, model, (regions, viewer), on_bad)
+            on_done(some[-1][0] + 1)
+        rows = _verdicts(regions, judge(regions, settings))
+        return _decide(examples, rows, unread, unfound)
 
 
 def has_place(tag: str) -> bool:
@@ -119,26 +123,27 @@ def has_place(tag: str) -> bool:
 
 
 def _see(
-    examples: Sequence[Example],
-    first: int,
+    examples: Sequence[tuple[int, Example]],
     model: GroundedRAM,
     into: tuple[Regions, Viewer],
-) -> None:
-    """Find the regions of some pictures' tags, and look at each."""
+    on_bad: Callable[[str, str], None],
+) -> set[int]:
+    """Find the regions of some pictures' tags, look at each, and return what cannot be read."""
     regions, viewer = into
-    images = [load_image(example.image).pixels for example in examples]
-    wanted = [Tags.of(filter(has_place, dict.fromkeys(one.tags))) for one in examples]
-    rows = [row for row, tags in enumerate(wanted) if len(tags)]
-    if not rows:
-        return
-    some = [images[row] for row in rows]
-    threshold = model.preset.box_threshold
-    found = model.detector.detect(some, [wanted[row] for row in rows], threshold=threshold)
-    seen = model.tagger.tag(some)
-    for row, image, boxes, tags in zip(rows, some, found, seen, strict=True):
-        if len(boxes):
-            known = _known(str(first + row), boxes, tags, viewer.alone(image, boxes))
-            regions.add(known, viewer.embed(image, boxes))
+    wanted = {place: Tags.of(filter(has_place, dict.fromkeys(one.tags))) for place, one in examples}
+    asked = [(place, one) for place, one in examples if len(wanted[place])]
+    read = {place: pixels_of(one, on_bad) for place, one in asked}
+    images = {place: image for place, image in read.items() if image is not None}
+    if images:
+        some = list(images.values())
+        threshold = model.preset.box_threshold
+        found = model.detector.detect(some, [wanted[row] for row in images], threshold=threshold)
+        seen = model.tagger.tag(some)
+        for place, image, boxes, tags in zip(images, some, found, seen, strict=True):
+            if len(boxes):
+                known = _known(str(place), boxes, tags, viewer.alone(image, boxes))
+                regions.add(known, viewer.embed(image, boxes))
+    return read.keys() - images.keys()
 
 
 def _known(
@@ -159,34 +164,52 @@ def _score_of(label: str, seen: Tags) -> float:
     return next((score for name, score in pairs if WORDS.speaks_for(name, label)), float("nan"))
 
 
+_Judged: TypeAlias = "tuple[Region, Verdict]"
+
+
+def _verdicts(regions: Regions, verdicts: Sequence[Verdict]) -> dict[str, dict[str, list[_Judged]]]:
+    """Return the regions of each label of each picture, judged."""
+    rows: dict[str, dict[str, list[_Judged]]] = {}
+    for region, verdict in zip(regions.known, verdicts, strict=True):
+        labels = rows.setdefault(region.picture, {})
+        labels.setdefault(region.label, []).append((region, verdict))
+    return rows
+
+
 def _decide(
     examples: Sequence[Example],
-    regions: Regions,
-    verdicts: Sequence[Verdict],
+    rows: Mapping[str, Mapping[str, list[_Judged]]],
+    unread: Collection[int],
     unfound: Unfound,
 ) -> CleanedTags:
     """Take from each picture the tags of which no region is left."""
-    rows: dict[str, dict[str, list[int]]] = {}
-    for row, region in enumerate(regions.known):
-        rows.setdefault(region.picture, {}).setdefault(region.label, []).append(row)
     cleaned, removed, untouched = list[Example](), list[RemovedTag](), Counter[str]()
     for place, example in enumerate(examples):
         gone = dict[str, RemovedTag]()
         found = rows.get(str(place), {})
         for tag in example.tags:
             own = found.get(tag, [])
-            if own and all(verdicts[row].reason for row in own):
-                gone[tag] = _removed(example, [(regions.known[r], verdicts[r]) for r in own])
-            elif not own and (why := _untouched(tag, found)) != str(Reason.NO_BOX):
-                untouched[why] += 1
-            elif not own and unfound == "keep":
-                untouched[str(Reason.NO_BOX)] += 1
+            if own and all(verdict.reason for _, verdict in own):
+                gone[tag] = _removed(example, own)
             elif not own:
-                gone[tag] = RemovedTag(example.image, tag, Reason.NO_BOX)
+                why = UNREAD if place in unread else _untouched(tag, found)
+                if why == str(Reason.NO_BOX) and unfound == "remove":
+                    gone[tag] = RemovedTag(example.image, tag, Reason.NO_BOX)
+                else:
+                    untouched[why] += 1
         removed += gone.values()
-        left = tuple(tag for tag in example.tags if tag not in gone)
-        cleaned.append(replace(example, tags=left))
+        cleaned.append(_without(example, gone))
     return CleanedTags(tuple(cleaned), tuple(removed), dict(untouched))
+
+
+def _without(example: Example, gone: Collection[str]) -> Example:
+    """Return an example without some tags, in its captions neither."""
+    captions = (
+        replace(one, tags=tuple(tag for tag in one.tags if tag not in gone))
+        for one in example.captions
+    )
+    left = tuple(tag for tag in example.tags if tag not in gone)
+    return replace(example, tags=left, captions=tuple(captions))
 
 
 def _untouched(tag: str, found: Iterable[str]) -> str:
@@ -197,7 +220,7 @@ def _untouched(tag: str, found: Iterable[str]) -> str:
     return str(Reason.SAME_OBJECT if kinds else Reason.NO_BOX)
 
 
-def _removed(example: Example, own: Sequence[tuple[Region, Verdict]]) -> RemovedTag:
+def _removed(example: Example, own: Sequence[_Judged]) -> RemovedTag:
     """Tell of a tag by that of its regions which the tagger is surest of."""
     region, verdict = max(own, key=lambda pair: np.nan_to_num(pair[0].alone, nan=-1.0))
     return RemovedTag(
@@ -210,7 +233,6 @@ def _removed(example: Example, own: Sequence[tuple[Region, Verdict]]) -> Removed
     )
 
 
-def _batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    rest = iter(examples)
-    while some := list(islice(rest, AT_ONCE)):
-        yield some
+def _batches(examples: Sequence[tuple[int, Example]]) -> Iterator[Sequence[tuple[int, Example]]]:
+    for start in range(0, len(examples), AT_ONCE):
+        yield examples[start : start + AT_ONCE]

@@ -59,7 +59,8 @@ class CocoFiles:
     def rows(self) -> Iterator[Row]:
         """Give an example for each picture, in the order in which they are first listed.
 
-        An object's name is a tag, of crowds too. Pictures without any are named.
+        An object's name is a tag, of crowds too. Where objects are listed at all, a picture without
+        any shows none of them; where there are but captions, one without is left out.
 
         Raises:
             InputError: a file is no COCO file.
@@ -68,8 +69,9 @@ class CocoFiles:
         for path in self._paths:
             pictures = Pictures(path.parent if self._root is None else self._root)
             yield from _Coco(path).tell(pictures, told)
+        listed = any(one.tags for one in told.values())
         for image, one in told.items():
-            if one.tags or one.captions:
+            if listed or one.captions:
                 yield Example(image, tuple(one.tags), tuple(map(Caption, one.captions)))
             else:
                 yield BadRow(one.place, NOTHING)

@@ -142,7 +142,13 @@ def key_in(names: Iterable[str], keys: Collection[str], what: str) -> str | None
     return next(iter(first or found), None)
 
 
-def example_of(row: Mapping[str, Any], pictures: Pictures, separator: str | None = None) -> Example:
+def example_of(
+    row: Mapping[str, Any],
+    pictures: Pictures,
+    separator: str | None = None,
+    *,
+    may_be_bare: bool = False,
+) -> Example:
     """Return the example of a row with keys as above.
 
     Args:
@@ -150,6 +156,8 @@ def example_of(row: Mapping[str, Any], pictures: Pictures, separator: str | None
             of objects with ``text`` and perhaps ``tags``.
         pictures: finds the picture.
         separator: parts tags in a text; None: see ``SEPARATORS``.
+        may_be_bare: a row without tags and captions says that the picture shows nothing of what is
+            asked for.
 
     Raises:
         InputError: it lacks a picture, tags and captions, or they are something else.
@@ -168,7 +176,7 @@ def example_of(row: Mapping[str, Any], pictures: Pictures, separator: str | None
     captions = () if captions_key is None else captions_of(row[captions_key], captions_key)
     tags = () if tags_key is None else tags_of(row[tags_key], tags_key, separator)
     told = dict.fromkeys((*tags, *(tag for caption in captions for tag in caption.tags)))
-    if not told and not captions:
+    if not told and not captions and not may_be_bare:
         raise InputError(NOTHING)
     return Example(pictures.find(image), tuple(told), captions)
 

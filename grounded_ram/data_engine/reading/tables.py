@@ -99,7 +99,12 @@ class Table:
         for row in islice(self._rows(), 1, None):
             place = f"{self._path.name}:{row.line}"
             try:
-                yield example_of(self._values(row), self._pictures, self._separator)
+                yield example_of(
+                    self._values(row),
+                    self._pictures,
+                    self._separator,
+                    may_be_bare=bool(self._columns.classes),  # zeros alone say something, too
+                )
             except InputError as error:
                 yield BadRow(place, str(error))
 

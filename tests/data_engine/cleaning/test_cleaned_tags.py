@@ -12,6 +12,7 @@ import supervision as sv
 from grounded_ram.annotation import Reason, Tags
 from grounded_ram.data_engine.cleaning.cleaned_tags import (
     NO_PLACE,
+    UNREAD,
     CleanedTags,
     clean_tags,
     has_place,
@@ -85,7 +86,7 @@ def clean(examples: Sequence[Example], sees: Sees, **options: Any) -> CleanedTag
 
 
 def test_the_tag_of_a_region_unlike_the_others_goes(pictures: list[str]) -> None:
-    caption = Caption("a dog", ("dog",))
+    caption = Caption("a red dog", ("red", "dog"))
     examples = [Example(path, ("dog", "red"), (caption,)) for path in pictures]
     told: list[int] = []
     done = clean(examples, Sees(), on_done=told.append)
@@ -93,7 +94,8 @@ def test_the_tag_of_a_region_unlike_the_others_goes(pictures: list[str]) -> None
     (gone,) = done.removed
     assert (gone.image, gone.tag, gone.reason) == (pictures[11], "dog", Reason.OUTLIER)
     assert gone.box_xyxy == LARGE
-    assert done.examples[11].captions == (caption,)
+    assert done.examples[10].captions == (caption,)
+    assert done.examples[11].captions == (Caption("a red dog", ("red",)),)
     assert told == [8, 12]
 
 
@@ -145,6 +147,22 @@ def test_what_a_region_is_a_kind_of_counts_as_found(pictures: list[str]) -> None
     done = clean(examples, Sees(), unfound="remove")
     assert list(done.examples) == examples
     assert done.untouched == {str(Reason.SAME_OBJECT): 1}
+
+
+def test_what_cannot_be_read_keeps_its_tags_and_is_told(pictures: list[str]) -> None:
+    Path(pictures[1]).write_bytes(b"no picture")
+    gone = str(Path(pictures[0]).with_name("gone.png"))
+    examples = [
+        Example(pictures[1], ("dog", "red")),
+        Example(pictures[0], ("dog", "violin")),
+        Example(gone, ("violin",)),
+        Example(gone, ("red",)),
+    ]
+    told: list[str] = []
+    done = clean(examples, Sees(), unfound="remove", on_bad=lambda path, why: told.append(path))
+    assert told == [pictures[1], gone]  # what has no tag with a place need not be read
+    assert [one.tags for one in done.examples] == [("dog", "red"), ("dog",), ("violin",), ("red",)]
+    assert done.untouched == {UNREAD: 3, NO_PLACE: 1}
 
 
 def test_no_examples_are_no_failure() -> None:

@@ -62,8 +62,12 @@ def test_several_files_are_merged_by_picture_whatever_its_id(folder: Path) -> No
     two = write(folder, "c.json", images=other, annotations=captions(("x", "B."), ("y", "A.")))
     three = write(folder, "j.json", annotations=instances((1, 3)), categories=CATEGORIES)
     good, bad = told([one, str(two), f"coco:{three}"], folder)
-    assert good == {"a.jpg": (("dog", "hot dog"), ("A.",)), "b.jpg": ((), ("B.",))}
-    assert bad == ["i.json, image 1: neither tags nor captions"]
+    assert good == {
+        "a.jpg": (("dog", "hot dog"), ("A.",)),
+        "b.jpg": ((), ("B.",)),
+        "sub dir/Ünï 猫.PNG": ((), ()),  # where objects are listed, it has none
+    }
+    assert bad == []
     assert open_examples([one, two]).about == "COCO: i.json, c.json"
 
 
@@ -95,7 +99,7 @@ def test_what_cannot_be_used_is_told_and_the_rest_is_read(folder: Path) -> None:
     categories = [*CATEGORIES, {"id": 8, "name": None}, {"name": "cat"}]
     path = write(folder, images=images, annotations=annotations, categories=categories)
     good, bad = told(path, folder)
-    assert good == {"a.jpg": (("dog",), ("A dog.",))}
+    assert good == {"a.jpg": (("dog",), ("A dog.",)), "b.jpg": ((), ())}
     expected = [
         "image 1: lacks 'file_name'",
         "image 2: of a wrong type: ",
@@ -111,7 +115,6 @@ def test_what_cannot_be_used_is_told_and_the_rest_is_read(folder: Path) -> None:
         "image 4: expected text under 'file_name': got '7'",
         "annotation 2: its image is not listed: 77",
         "annotation 7: its image is not listed: 78",
-        "image 6: neither tags nor captions",
     ]
     assert len(bad) == len(expected)
     for row, start in zip(bad, expected, strict=True):
@@ -137,3 +140,11 @@ def test_a_file_that_is_no_coco_file(folder: Path, content: bytes) -> None:
 def test_a_file_that_is_not_there(folder: Path) -> None:
     with pytest.raises(InputError, match=r"there is no .*gone\.json"):
         open_examples([write(folder), folder / "gone.json"])
+
+
+def test_a_picture_without_a_caption_says_nothing(folder: Path) -> None:
+    path = write(folder, annotations=captions((1, "A dog.")))
+    good, bad = told(path, folder)
+    assert set(good) == {"a.jpg"}
+    assert all(row.endswith("neither tags nor captions") for row in bad)
+    assert bad

@@ -178,3 +178,10 @@ def test_a_table_that_cannot_be_used_as_a_whole(folder: Path, text: str, message
 def test_in_a_tsv_commas_part_nothing(folder: Path) -> None:
     with pytest.raises(InputError, match="first line"):
         open_examples(write(folder, "image,tags\na.jpg,dog\n", "t.tsv"))
+
+
+def test_a_row_of_zeros_is_a_picture_that_shows_none_of_the_classes(folder: Path) -> None:
+    text = "image,dog,cat\na.jpg,1,0\nb.jpg,0,0\n"
+    good, bad = told(write(folder, text), folder)
+    assert good == {"a.jpg": (("dog",), ()), "b.jpg": ((), ())}
+    assert bad == []

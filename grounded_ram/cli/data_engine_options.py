@@ -1,0 +1,118 @@
+"""Options of ``grounded-ram data-engine`` that ``grounded-ram train`` lacks, and its steps."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+STEPS = {
+    "1-first": ("the first model learns", "step"),
+    "2-generated.jsonl": ("it adds tags that are missing", "picture"),
+    "3-cleaned.jsonl": ("regions of tags are compared", "picture"),
+    "4-again": ("the second model learns", "step"),
+    "5-fine": ("it is fine-tuned", "step"),
+}
+"""What each step of the loop is called, and what it counts."""
+
+
+class Unfound(str, Enum):
+    """What becomes of a tag that the detector does not find."""
+
+    keep = "keep"
+    remove = "remove"
+
+
+LoopFolder = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="FOLDER", help="Of the loop; typed again, it goes on."),
+]
+Fine = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DATA",
+        help="Few pictures with tags that are right and whole, to fine-tune with in the end. "
+        "May come several times.",
+        show_default=False,
+    ),
+]
+Truth = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DATA",
+        help="Pictures with tags that are right and whole, to measure with, instead of those "
+        "that --hold-out keeps apart. May come several times.",
+        show_default=False,
+    ),
+]
+Told = Annotated[
+    float,
+    typer.Option(
+        min=0.01,
+        max=1,
+        help="Of what the held-out pictures show, the share that their tags tell: below 1 where "
+        "captions leave things out, often 0.5. The smaller, the more the first model adds.",
+    ),
+]
+Captions = Annotated[
+    bool,
+    typer.Option("--captions", help="Train and add captions, too: RAM and Tag2Text."),
+]
+FineEpochs = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001,
+        help="How often each picture of --fine is seen.",
+        show_default="as --epochs",
+    ),
+]
+FineRate = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-9, help="The highest rate of fine-tuning.", show_default="a tenth of the other"
+    ),
+]
+DetectorName = Annotated[
+    str | None,
+    typer.Option(help="What finds the regions of tags.", show_default="the preset's"),
+]
+Share = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Of the regions of each tag, this share looks least like the others and is wrong; "
+        "a tag goes where all of its regions go.",
+    ),
+]
+LeastDistance = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="Of these, only what lies farther out than so many times the tag's median; 1.2 "
+        "spares tags without mistakes.",
+    ),
+]
+Clusters = Annotated[
+    int, typer.Option(min=1, help="Looks that one tag may have; of few regions fewer.")
+]
+LeastRegions = Annotated[int, typer.Option(min=1, help="Compare no tags of fewer regions.")]
+Contradictions = Annotated[
+    bool,
+    typer.Option(
+        "--contradictions/--no-contradictions",
+        help="Remove tags that the first model sees in the picture and not in their regions.",
+    ),
+]
+LeastAlone = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="It does not see what it scores lower than this there."),
+]
+Margin = Annotated[
+    float, typer.Option(min=0, help="Share of a box by which a crop is wider on each side.")
+]
+UnfoundTags = Annotated[
+    Unfound, typer.Option(help="What becomes of tags of things that no region is found of.")
+]
