@@ -1,0 +1,358 @@
+"""The five claims, each measured once for a seed; ``__main__`` puts runs together."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from grounded_ram import GroundedRAM
+from grounded_ram.annotation import Reason
+from grounded_ram.data_engine.caption_tags import parsed
+from grounded_ram.data_engine.cleaning.cleaned_tags import clean_tags
+from grounded_ram.data_engine.examples import Example
+from grounded_ram.data_engine.generating import Generator
+from grounded_ram.data_engine.parsing.parser import ParsedTag, find_parser
+from grounded_ram.evaluation.tagging import mean_average_precision
+from grounded_ram.images import load_image
+from grounded_ram.ram.clip_teacher import CLIPTeacher
+from grounded_ram.ram.label_queries import CLIPLabels
+from grounded_ram.ram.model import RAM
+from grounded_ram.ram.tag_decoder import HeadSizes, TagDecoder
+from grounded_ram.scenes.catalog import CATEGORIES, PLAIN
+from grounded_ram.tagging.captions import CaptioningTagger
+from grounded_ram.tagging.ram import RAMTagger, prepare
+from grounded_ram.training.feed import Feed, Reading
+from grounded_ram.training.loop import Schedule, train
+from grounded_ram.training.networks import Start, make_networks
+from grounded_ram.training.objectives import ExampleLesson, Objective, Parts
+from grounded_ram.training.tagger import STATE, Plan, Result, train_tagger
+from grounded_ram.training.trained import Measure
+from tests.benchmarks.claims.book import NAMES, Page, captioned
+from tests.benchmarks.claims.start import HELD_OUT
+
+CPU = torch.device("cpu")
+GENERATED_FROM = 0.75
+"""The score from which the first model's tags are added."""
+
+Row = dict[str, float]
+_DEEDS = {"jump": "jumping", "run": "running", "sit": "sitting", "stand": "standing"}
+_BOOK = {**_DEEDS, "wave": "waving", "blue sky": "sky", "floor": "wooden floor"}
+"""What a parser says, and what the picture book calls it."""
+
+
+class BookParser:
+    """The rules parser, in the words of the picture book."""
+
+    def __init__(self) -> None:
+        self._parser = find_parser("rules")
+
+    def parse(self, captions: Iterable[str]) -> Iterator[tuple[ParsedTag, ...]]:
+        for tags in self._parser.parse(captions):
+            yield tuple(ParsedTag(_BOOK.get(tag.name, tag.name), tag.kind) for tag in tags)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the claims of one seed share.
+
+    Args:
+        folder: of its trainings.
+        seed: of weights and order; its pages are its own.
+        pages: to learn from.
+        test: to measure with.
+        start: folder of the untrained model.
+        labels: returns the text encoder.
+        steps: of each training.
+    """
+
+    folder: Path
+    seed: int
+    pages: Sequence[Page]
+    test: Sequence[Page]
+    start: Path
+    labels: Callable[[], CLIPLabels]
+    steps: int
+
+    def plan(self, **changes: Any) -> Plan:
+        """Return how all models are trained, but for changes."""
+        start = Start(backend="ram-captions:swin-l", folder=self.start)
+        usual = Plan(
+            start=start,
+            steps=self.steps,
+            batch=32,
+            learning_rate=2e-3,
+            encoder_rate=1.0,
+            least_crop=1.0,
+            muon=True,
+            seed=self.seed,
+            workers=0,
+            device="cpu",
+            dtype="float32",
+        )
+        return replace(usual, **changes)
+
+    def train(
+        self, name: str, examples: Sequence[Example], plan: Plan, names: Sequence[str] = NAMES
+    ) -> Result:
+        """Train a tagger in a folder of that name, or read what was trained before."""
+        held_out = [Example(page.image, page.truth) for page in self.test]
+        return train_tagger(examples, held_out, names, self.folder / name, plan)
+
+    def pixels(self, count: int) -> list[NDArray[np.uint8]]:
+        """Return the first test pictures."""
+        return [load_image(page.image).pixels for page in self.test[:count]]
+
+
+def tags_of_captions(study: Study) -> list[Example]:
+    """Return the pages with what a parser finds in their captions."""
+    return list(parsed(captioned(study.pages), BookParser(), NAMES))
+
+
+def from_captions(study: Study) -> tuple[Row, Result]:
+    """Claim 1: tags parsed from captions suffice."""
+    true = [Example(page.image, page.truth) for page in study.pages]
+    by_truth = study.train("exact", true, study.plan())
+    by_captions = study.train("parsed", tags_of_captions(study), study.plan())
+    row = {
+        "exact tags": by_truth.mean_ap,
+        "parsed tags": by_captions.mean_ap,
+        "points lost": 100 * (by_truth.mean_ap - by_captions.mean_ap),
+    }
+    return row, by_captions
+
+
+def by_data_engine(study: Study, first: Result) -> Row:
+    """Claim 2: generation raises recall, cleaning precision, and the second model is better."""
+    examples = tags_of_captions(study)
+    model = GroundedRAM(preset="tiny", weights={"tagger": first.model}, device="cpu")
+    generator = Generator(tagger=model.tagger, threshold=GENERATED_FROM, keep=NAMES)
+    generated = list(generator.add(examples))
+    done = clean_tags(generated, model, unfound="remove")
+    cleaned = list(done.examples)
+    seen = {(one.image, one.tag) for one in done.removed if one.reason is not Reason.NO_BOX}
+    outliers = [_without(one, seen) for one in generated]
+    row: Row = {"first: mAP": first.mean_ap}
+    steps = {
+        "parsed": examples,
+        "generated": generated,
+        "outliers removed": outliers,
+        "and what was not found": cleaned,
+    }
+    for name, some in steps.items():
+        row |= {f"{name}: {key}": value for key, value in _rightness(some, study.pages).items()}
+    again = study.train("generated", generated, study.plan())
+    row["after generation: mAP"] = again.mean_ap
+    again = study.train("cleaned", cleaned, study.plan())
+    row["after cleaning: mAP"] = again.mean_ap
+    few = [Example(page.image, page.truth) for page in study.pages[: len(study.pages) // 10]]
+    start = Start(backend="ram:tiny", folder=again.model)
+    fine = study.plan(start=start, steps=study.steps // 5, learning_rate=2e-4)
+    row["after fine-tuning: mAP"] = study.train("fine", few, fine).mean_ap
+    return row
+
+
+def _without(example: Example, gone: Collection[tuple[str, str]]) -> Example:
+    return replace(example, tags=tuple(t for t in example.tags if (example.image, t) not in gone))
+
+
+def _rightness(examples: Sequence[Example], pages: Sequence[Page]) -> Row:
+    pairs = [(set(one.tags), set(page.truth)) for one, page in zip(examples, pages, strict=True)]
+    right = sum(len(told & true) for told, true in pairs)
+    told, true = (sum(len(pair[i]) for pair in pairs) for i in (0, 1))
+    return {
+        "tags a picture": told / len(pairs),
+        "precision": right / told,
+        "recall": right / true,
+    }
+
+
+def of_new_names(study: Study) -> Row:
+    """Claim 3: label queries by a text encoder recognise names that were never trained."""
+    names = [name for name in NAMES if name not in HELD_OUT]
+    examples = tags_of_captions(study)
+    known = [replace(one, tags=tuple(t for t in one.tags if t in names)) for one in examples]
+    truth = np.array([[name in page.truth for name in HELD_OUT] for page in study.test])
+    row = {"chance": float(truth.mean())}
+    start = replace(study.plan().start, labels=study.labels())
+    for title, distil in (("without distillation", False), ("with distillation", True)):
+        result = study.train(title, known, study.plan(start=start, distil=distil), names)
+        found = GroundedRAM(preset="tiny", weights={"tagger": result.model}, device="cpu").tagger
+        assert isinstance(found, RAMTagger)
+        scores = found.extended(HELD_OUT, labels=study.labels()).scores(study.pixels(len(truth)))
+        row[title] = mean_average_precision(scores[:, len(names) :], truth)
+        row[f"{title}, names that were trained"] = result.mean_ap
+    row["CLIP alone"] = _by_clip(study, truth)
+    return row
+
+
+def _by_clip(study: Study, truth: NDArray[np.bool_]) -> float:
+    """Return what the teacher itself knows of the held-out names."""
+    teacher = CLIPTeacher(study.labels())
+    images = torch.stack([prepare(image, 128) for image in study.pixels(len(truth))])
+    found = nn.functional.normalize(teacher.images(images), dim=-1)
+    labels = study.labels()
+    words = torch.stack([labels.word(name) for name in HELD_OUT])
+    return mean_average_precision((found @ words.T).numpy(), truth)
+
+
+def guided_captions(study: Study, first: Result) -> Row:
+    """Claim 4: tags make captions name more of what is there, and steer them."""
+    start = Start(backend="ram-captions:swin-l", folder=first.model, captions=True)
+    plan = study.plan(start=start, freeze_encoder=True, steps=study.steps)
+    result = study.train("captions", tags_of_captions(study), plan)
+    model = GroundedRAM(
+        preset="tiny", tagger="ram-captions:swin-l", weights={"tagger": result.model}, device="cpu"
+    )
+    writer = model.tagger
+    assert isinstance(writer, CaptioningTagger)
+    pages, pixels = study.test[:200], study.pixels(200)
+    rng = np.random.default_rng(study.seed)
+    true = [[name for name in page.truth if PLAIN[name] == "object"] for page in pages]
+    seen = [[n for n in tags.names if PLAIN[n] == "object"] for tags in writer.tag(pixels)]
+    others = [
+        [str(rng.choice([name for name in CATEGORIES if name not in page.truth]))] for page in pages
+    ]
+    row = {}
+    for title, tags in (("no tags", [[] for _ in pages]), ("own tags", seen), ("true tags", true)):
+        told = _told(writer.caption(pixels, tags=tags, max_length=40))
+        pairs = list(zip(told, map(set, true), strict=True))
+        row[f"{title}: things named"] = _ratio(sum(len(a & b) for a, b in pairs), pairs, 1)
+        row[f"{title}: of them right"] = _ratio(sum(len(a & b) for a, b in pairs), pairs, 0)
+    told = _told(writer.caption(pixels, tags=others, max_length=40))
+    hits = [other[0] in names for other, names in zip(others, told, strict=True)]
+    row["another tag: named"] = float(np.mean(hits))
+    plain = _told(writer.caption(pixels, tags=[[] for _ in pages], max_length=40))
+    hits = [other[0] in names for other, names in zip(others, plain, strict=True)]
+    row["the same tag, not given: named"] = float(np.mean(hits))
+    return row
+
+
+def _told(captions: Sequence[str]) -> list[set[str]]:
+    """Return the categories that captions name."""
+    return [
+        {tag.name for tag in tags if tag.name in CATEGORIES}
+        for tags in BookParser().parse(captions)
+    ]
+
+
+def _ratio(right: int, pairs: Sequence[tuple[set[str], set[str]]], which: int) -> float:
+    return right / max(1, sum(len(pair[which]) for pair in pairs))
+
+
+class SelfAttending(nn.Module):
+    """A layer of the tagging head, with attention of the queries to each other before it."""
+
+    def __init__(self, layer: nn.Module, sizes: HeadSizes) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(sizes.width, sizes.heads, batch_first=True)
+        self.norm = nn.LayerNorm(sizes.width)
+        self.layer = layer
+
+    def forward(self, queries: Tensor, memory: Tensor) -> Tensor:
+        attended, _ = self.attention(queries, queries, queries, need_weights=False)
+        out: Tensor = self.layer(self.norm(queries + attended), memory)
+        return out
+
+
+def without_self_attention(study: Study, exact_map: float) -> Row:
+    """Claim 5: queries need not look at each other."""
+    plan = study.plan()
+    torch.manual_seed(plan.seed)
+    networks = make_networks(plan.start, NAMES)
+    network = networks.network
+    assert isinstance(network, RAM)
+    _add_self_attention(network.tagging_head, network.config.head_sizes())
+    feed = Feed(
+        [Example(page.image, page.truth) for page in study.pages],
+        NAMES,
+        Reading(image_size=network.config.image_size, least_crop=1.0),
+        batch=plan.batch,
+        seed=plan.seed,
+    )
+    objective = Objective(network, Parts())
+    lesson = ExampleLesson(objective, feed, device=CPU, dtype=torch.float32, at_once=plan.batch)
+    state = study.folder / "self-attention" / STATE
+    train(objective, lesson, _schedule(plan), state_path=state, seed=plan.seed)
+    held_out = [Example(page.image, page.truth) for page in study.test]
+    with_it = mean_average_precision(*Measure(networks, held_out, CPU)())
+    return {"without self-attention": exact_map, "with it": with_it, **_times()}
+
+
+def _schedule(plan: Plan) -> Schedule:
+    return Schedule(
+        steps=plan.steps,
+        learning_rate=plan.learning_rate,
+        batch=plan.batch,
+        warmup=min(100, max(1, plan.steps // 10)),
+        weight_decay=plan.weight_decay,
+        muon=plan.muon,
+    )
+
+
+def _add_self_attention(head: TagDecoder, sizes: HeadSizes) -> None:
+    layers = head.encoder.layer
+    for i, layer in enumerate(list(layers)):
+        layers[i] = SelfAttending(layer, sizes)
+
+
+@torch.inference_mode()
+def _times() -> Row:
+    """Return seconds of the official tagging head over one picture, for more and more queries."""
+    sizes = HeadSizes(layers=2, width=768, memory_dim=512, heads=4, ffn=3072, dropout=0.0)
+    plain, crossed = TagDecoder(sizes).eval(), TagDecoder(sizes).eval()
+    _add_self_attention(crossed, sizes)
+    memory = torch.randn(1, 145, 512)
+    row = {}
+    for count in (1000, 4000, 16000):
+        queries = torch.randn(1, count, 768)
+        for title, head in (("without", plain), ("with", crossed)):
+            row[f"{count} queries, s, {title}"] = _seconds(head, queries, memory)
+    return row
+
+
+def _seconds(head: nn.Module, queries: Tensor, memory: Tensor) -> float:
+    spent = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        head(queries, memory)
+        spent.append(time.perf_counter() - begin)
+    return min(spent)
+
+
+CLAIMS: Mapping[str, str] = {
+    "1": "Tags parsed from captions suffice to learn tagging",
+    "2": "The data engine: generation, cleaning, a second model",
+    "3": "Names that were never trained",
+    "4": "Captions guided by tags",
+    "5": "No self-attention among the queries",
+}
+
+
+def measure(study: Study, path: Path) -> dict[str, Row]:
+    """Return a row for each claim; each is written down once it is known."""
+    rows: dict[str, Row] = json.loads(path.read_text()) if path.exists() else {}
+
+    def note(number: str, row: Row) -> None:
+        rows[number] = row
+        path.write_text(json.dumps(rows, indent=1))
+
+    one, first = from_captions(study)
+    note("1", one)
+    for number, claim in {
+        "2": lambda: by_data_engine(study, first),
+        "4": lambda: guided_captions(study, first),
+        "5": lambda: without_self_attention(study, one["exact tags"]),
+        "3": lambda: of_new_names(study),
+    }.items():
+        if number not in rows:
+            note(number, claim())
+    return rows
