@@ -49,6 +49,7 @@ def train(
     at_once: options.AtOnce = None,
     learning_rate: options.Rate = 1e-4,
     freeze: options.Freeze = False,
+    look_once: options.LookOnce = False,
     seed: options.Seed = 0,
     workers: options.Workers = 2,
     device: Device = "auto",
@@ -66,7 +67,7 @@ def train(
     from grounded_ram.data_engine.examples import split
     from grounded_ram.training.networks import start_from
     from grounded_ram.training.processes import is_first
-    from grounded_ram.training.tagger import Plan, train_tagger
+    from grounded_ram.training.tagger import FEATURES, Plan, train_tagger
 
     with terminal.clean_stdout(), terminal.downloading():
         kept = kept_tags(tags)
@@ -93,7 +94,8 @@ def train(
             at_once=at_once,
             learning_rate=learning_rate,
             encoder_rate=1.0 if from_nothing else 0.1,
-            freeze_encoder=freeze,
+            freeze_encoder=freeze or look_once,
+            features=output / FEATURES if look_once else None,
             seed=seed,
             workers=workers,
             device=device,

@@ -92,6 +92,14 @@ AtOnce = Annotated[
 ]
 Rate = Annotated[float, typer.Option("--learning-rate", min=1e-9, help="The highest rate.")]
 Freeze = Annotated[bool, typer.Option("--freeze", help="Let the image encoder stay as it is.")]
+LookOnce = Annotated[
+    bool,
+    typer.Option(
+        "--look-once",
+        help="Freeze the image encoder and keep what it makes of each picture: it looks at each "
+        "once, uncut, and the rest learns many times faster.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of weights, order and chance.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read pictures.")]
 Processes = Annotated[

@@ -34,7 +34,8 @@ class ExampleBatch:
     """B examples, ready to learn from.
 
     Args:
-        images: (B, 3, S, S) float32, normalised.
+        images: (B, 3, S, S) float32, normalised; or (B, 1 + N, C), what a frozen encoder has made
+            of them before.
         tags: (B, L) float32, 1 where the picture has the tag.
         captions: one of each picture's, "" for a picture without.
         caption_tags: the tags that were parsed from that caption, in random order.
@@ -101,6 +102,8 @@ class Feed:
         rank: number of this process.
         count: of the processes that share the examples.
         on_bad: told the path and the reason of each picture that cannot be read; it is left out.
+        features: instead of the pictures what a frozen encoder has made of them, (N, 1 + cells, C),
+            and (N,) which could be read; see ``features.Features``.
 
     Raises:
         InputError: there are no examples.
@@ -117,11 +120,16 @@ class Feed:
         rank: int = 0,
         count: int = 1,
         on_bad: Callable[[str, str], None] = lambda path, reason: None,
+        features: tuple[NDArray[np.float16], NDArray[np.bool_]] | None = None,
     ) -> None:
         if not examples:
             raise InputError("expected pictures to learn from, got none")
-        self._pictures = _Pictures(examples, names, reading, seed)
-        self._reading = reading
+        self._pictures = (
+            _Pictures(examples, names, reading, seed)
+            if features is None
+            else _SeenPictures(examples, names, reading, seed, features)
+        )
+        self._workers = 0 if features is not None else reading.workers
         self._batch, self._seed, self._rank, self._count = batch, seed, rank, count
         self._on_bad = on_bad
         self._steps: Iterator[list[_Row | tuple[str, BadPicture]]] | None = None
@@ -151,9 +159,9 @@ class Feed:
             self._pictures,
             batch_sampler=_Positions(self._positions, start),
             collate_fn=list,
-            num_workers=self._reading.workers,
+            num_workers=self._workers,
             generator=torch.Generator(),  # else it would draw from the global one
-            multiprocessing_context="spawn" if self._reading.workers else None,
+            multiprocessing_context="spawn" if self._workers else None,
         )
 
     def _positions(self, step: int) -> list[Position]:
@@ -219,16 +227,22 @@ class _Pictures(Dataset[Example]):
     def __getitem__(self, where: Position) -> _Row | tuple[str, BadPicture]:  # type: ignore[override]
         row, place = where
         example = self.examples[row]
-        try:
-            pixels = load_image(example.image).pixels
-        except (GroundedRAMError, OSError) as error:
-            return example.image, BadPicture(error)
         rng = np.random.default_rng((self.seed, 1, place))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**62)))
-            image = self._changed(pixels)
+        image = self._image(row, int(rng.integers(2**62)))
+        if isinstance(image, BadPicture):
+            return example.image, image
         caption, caption_tags = self._caption(example, rng)
         return _Row(image, self._target(example), caption, caption_tags)
+
+    def _image(self, row: int, seed: int) -> Tensor | BadPicture:
+        """Return what there is to see of a picture, changed by chance."""
+        try:
+            pixels = load_image(self.examples[row].image).pixels
+        except (GroundedRAMError, OSError) as error:
+            return BadPicture(error)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self._changed(pixels)
 
     def _changed(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return the (3, S, S) normalised picture, changed by chance."""
@@ -256,8 +270,8 @@ class _Pictures(Dataset[Example]):
 
     def collated(self, rows: Sequence[_Row]) -> ExampleBatch:
         """Put rows together; none make an empty batch."""
-        none = [torch.zeros(0, 3, self.size, self.size)]
-        images = torch.stack([row.image for row in rows]) if rows else none[0]
+        none = torch.zeros(0, 3, self.size, self.size)
+        images = torch.stack([row.image for row in rows]) if rows else none
         tags = (
             torch.stack([row.tags for row in rows]) if rows else torch.zeros(0, len(self.columns))
         )
@@ -267,3 +281,24 @@ class _Pictures(Dataset[Example]):
             tuple(row.caption for row in rows),
             tuple(row.caption_tags for row in rows),
         )
+
+
+class _SeenPictures(_Pictures):
+    """Examples whose pictures a frozen encoder has looked at before."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        names: Sequence[str],
+        reading: Reading,
+        seed: int,
+        features: tuple[NDArray[np.float16], NDArray[np.bool_]],
+    ) -> None:
+        super().__init__(examples, names, reading, seed)
+        self._tokens, self._readable = features
+
+    def _image(self, row: int, seed: int) -> Tensor | BadPicture:
+        """Return the (1 + cells, C) tokens of a picture."""
+        if not self._readable[row]:
+            return BadPicture("it could not be read when it was looked at")
+        return torch.from_numpy(self._tokens[row].astype(np.float32))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ from grounded_ram.training.losses import (
     matching_loss,
     text_alignment_loss,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Network = RAM | RAMPlus | Tag2Text
 
@@ -79,6 +82,13 @@ class Objective(nn.Module):
         if parts.alignment is not None:
             self.alignment = parts.alignment
 
+    def train(self, mode: bool = True) -> Self:
+        """Set all to learn but a frozen encoder, which leaves out none of its blocks either."""
+        super().train(mode)
+        encoder = self.network.visual_encoder
+        encoder.train(mode and any(p.requires_grad for p in encoder.parameters()))
+        return self
+
     def forward(self, batch: ExampleBatch, rng: np.random.Generator) -> Loss:
         """Return the loss of a batch, a mean over its images, and its parts by name.
 
@@ -86,7 +96,10 @@ class Objective(nn.Module):
             batch: B examples.
             rng: draws the negatives of image-text matching.
         """
-        tokens = self.network.image_tokens(self.network.visual_encoder(batch.images).tokens)
+        seen = batch.images  # by a frozen encoder before, or not yet
+        if seen.ndim == 4:
+            seen = self.network.visual_encoder(seen).tokens
+        tokens = self.network.image_tokens(seen)
         told = torch.tensor([i for i, text in enumerate(batch.captions) if text], dtype=torch.long)
         losses = {"tags": self._tags(tokens, batch)}
         if self.parts.text is not None and len(told):

@@ -22,6 +22,7 @@ from grounded_ram.export.files import write_json
 from grounded_ram.ram.clip_teacher import CLIPTeacher, Teacher
 from grounded_ram.ram.tag2text import Tag2Text
 from grounded_ram.runtime import pick_device, pick_dtype
+from grounded_ram.training.features import Features
 from grounded_ram.training.feed import Feed, Reading
 from grounded_ram.training.logs import open_logs
 from grounded_ram.training.loop import Facts, Schedule, train
@@ -31,8 +32,8 @@ from grounded_ram.training.processes import Processes, begin_processes
 from grounded_ram.training.trained import Measure, fitted_table, write_model
 
 STATE, PLAN, MODEL, BAD = "state.safetensors", "train.json", "model", "bad-pictures.jsonl"
+FEATURES = "features"
 """What a training's folder holds beside its logs."""
-
 
 _ADJUSTABLE = ("learning_rate", "dtype")
 """What a training may go on with changed, since that is what to do when it has broken down."""
@@ -40,7 +41,11 @@ _ADJUSTABLE = ("learning_rate", "dtype")
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a tagger is trained."""
+    """How a tagger is trained.
+
+    Raises:
+        InputError: features are to be kept of an encoder that learns, or that CLIP stands beside.
+    """
 
     start: Start = field(default_factory=Start)
     """Where it starts."""
@@ -62,6 +67,9 @@ class Plan:
     """Let Muon learn the matrices; networks that start from nothing learn faster by it."""
     freeze_encoder: bool = False
     """Let the image encoder stay as it is."""
+    features: Path | None = None
+    """Folder in which is kept what the frozen encoder makes of each picture, so that it looks at
+    each once, uncut; trainings from the same start may share it."""
     least_crop: float = 0.5
     """See ``feed.Reading``."""
     seed: int = 0
@@ -79,6 +87,15 @@ class Plan:
     """Steps after which the held-out pictures are tagged; 0 means at the end alone."""
     tensorboard: bool = False
     """Write logs for TensorBoard beside the CSV file."""
+
+    def __post_init__(self) -> None:
+        looks_again = not self.freeze_encoder or self.distil or self.processes > 1
+        if self.features is not None and looks_again:
+            raise InputError(
+                "features are kept of an encoder that stays as it is, by one process: set "
+                "freeze_encoder, no distil and processes=1; for the command, --look-once goes with "
+                "neither --distil nor --devices"
+            )
 
 
 @dataclass(frozen=True)
@@ -139,7 +156,7 @@ def train_tagger(
     if processes.rank == 0:  # not before all that may be refused
         folder.mkdir(parents=True, exist_ok=True)
         write_json(asked, folder / PLAN, indent=1)
-    measure = Measure(networks, held_out, device)
+    measure = Measure(networks, held_out, device, _features(networks, plan, device))
     silent = processes.rank > 0
     with open_logs(folder, tensorboard=plan.tensorboard, silent=silent) as log:
 
@@ -221,6 +238,7 @@ def _lesson(
         least_crop=plan.least_crop,
         workers=plan.workers,
     )
+    kept = _features(networks, plan, device)
     feed = Feed(
         examples,
         networks.tags,
@@ -230,6 +248,7 @@ def _lesson(
         rank=processes.rank,
         count=processes.count,
         on_bad=on_bad,
+        features=None if kept is None else kept.of([one.image for one in examples], on_bad),
     )
     return ExampleLesson(
         Objective(networks.network, parts).to(device),
@@ -238,6 +257,13 @@ def _lesson(
         dtype=pick_dtype(plan.dtype, device),
         at_once=plan.at_once or plan.batch,
     )
+
+
+def _features(networks: Networks, plan: Plan, device: torch.device) -> Features | None:
+    """Return what keeps the encoder's features, if the plan wants that."""
+    if plan.features is None:
+        return None
+    return Features(plan.features, networks.network.visual_encoder.to(device).eval(), device)
 
 
 def _asked(
@@ -269,6 +295,7 @@ def _decisive(plan: Plan) -> dict[str, Any]:
     """Return those of the settings that decide what is learnt."""
     known = asdict(replace(plan, start=replace(plan.start, labels=None)))
     known["start"]["labels"] = str(plan.start.labels) if plan.start.labels else None
+    known["features"] = plan.features is not None  # pictures are not cut then
     for name in (*_ADJUSTABLE, "workers", "device", "evaluate_every", "tensorboard", "at_once"):
         del known[name]
     return known

@@ -21,9 +21,14 @@ from grounded_ram.tagging.ram import QueryTagger, TableTagger
 from grounded_ram.tagging.ram_plus import RAMPlusTagger
 from grounded_ram.tagging.table import TagTable
 from grounded_ram.training.checkpoint_files import model_config, save_weights
+from grounded_ram.training.features import Features
 from grounded_ram.training.networks import Networks, trained_state
+from grounded_ram.training.objectives import tag_logits
 from grounded_ram.training.thresholds import best_threshold
 from grounded_ram.vocabulary.table import official_vocabulary
+
+_AT_ONCE = 64
+"""Pictures whose features are decoded together."""
 
 _FEW = 5
 """Held-out pictures of a tag below which it gets the threshold that is best for all together."""
@@ -89,13 +94,36 @@ class Measure:
     """Scores the held-out pictures with the networks as they are when it is called."""
 
     def __init__(
-        self, networks: Networks, examples: Sequence[Example], device: torch.device
+        self,
+        networks: Networks,
+        examples: Sequence[Example],
+        device: torch.device,
+        features: Features | None = None,
     ) -> None:
         self.networks, self.examples, self.device = networks, examples, device
+        self.features = features
         self.bad: dict[str, str] = {}
 
     def __call__(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return (N, L) scores and whether each is true, of the pictures that can be read."""
+        return self._by_looking() if self.features is None else self._by_features(self.features)
+
+    @torch.inference_mode()
+    def _by_features(self, features: Features) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        network = self.networks.network.eval()
+        tags = self.networks.tags
+        tokens, readable = features.of([one.image for one in self.examples], self.bad.__setitem__)
+        rows = [row for row, can_be in enumerate(readable.tolist()) if can_be]
+        scores = np.zeros((len(rows), len(tags)), np.float32)
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            seen = torch.from_numpy(tokens[some].astype(np.float32)).to(self.device)
+            logits = tag_logits(network, network.image_tokens(seen))
+            scores[start : start + len(some)] = logits.sigmoid().cpu().numpy()
+        truth = [[tag in self.examples[row].tags for tag in tags] for row in rows]
+        return scores, np.array(truth, bool).reshape(len(rows), len(tags))
+
+    def _by_looking(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         tags = self.networks.tags
         tagger = make_tagger(self.networks, self.device)
         scores = [np.zeros((0, len(tags)), np.float32)]

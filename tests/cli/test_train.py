@@ -231,3 +231,14 @@ def test_a_breakdown_is_told_with_what_to_do(here: Path) -> None:
     assert done.exit_code == 1
     assert "Lower the learning rate" in done.stderr
     assert not Path("training/model").exists()
+
+
+def test_a_frozen_encoder_looks_at_each_picture_once(here: Path) -> None:
+    record = told("table.csv", "--look-once", "--hold-out", "0.3")
+    assert 0 < record["mAP"] <= 1
+    kept = sorted(path.suffix for path in Path("training/features").iterdir())
+    assert kept == [".json", ".json", ".npy", ".npy"]
+    config = json.loads(Path("training/train.json").read_text())
+    assert (config["freeze_encoder"], config["features"]) == (True, True)
+    done = run("table.csv", "--look-once", "--devices", "2", "-o", "other", "--device", "cpu")
+    assert done.exit_code != 0

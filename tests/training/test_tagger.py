@@ -9,8 +9,10 @@ import torch
 from grounded_ram import GroundedRAM
 from grounded_ram.data_engine.examples import Example
 from grounded_ram.errors import InputError
+from grounded_ram.ram.swin import SwinEncoder, SwinFeatures
 from grounded_ram.tagging.captions import CaptioningTagger
 from grounded_ram.tagging.retrieval import load_retriever
+from grounded_ram.training.feed import Reading
 from grounded_ram.training.networks import Start
 from grounded_ram.training.tagger import Plan, frequent_tags, train_tagger
 from grounded_ram.training.trained import fitted_table
@@ -23,6 +25,9 @@ CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
 PLAN = Plan(
     steps=6, batch=4, learning_rate=0.01, encoder_rate=1, workers=0, device="cpu", dtype="float32"
 )
+
+
+PLAIN = Reading(image_size=32, least_crop=1, flip=False, brighten=0)
 
 
 class StopError(Exception):
@@ -165,6 +170,57 @@ def test_what_is_held_out_is_measured_on_the_way(
     train_tagger(examples, examples[:4], TAGS, tmp_path / "run", replace(plan, evaluate_every=2))
     lines = (tmp_path / "run" / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines if ",mAP," in line] == ["2", "4"]
+
+
+def test_pictures_are_looked_at_once_by_a_frozen_encoder(
+    examples: list[Example], plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    rows = [*examples[:5], Example(str(broken), ("red",))]
+    start = Start(folder=small_model(tmp_path / "sure", dropout=False))
+    usual = replace(plan, start=start, freeze_encoder=True, steps=40, batch=6)
+    kept = replace(usual, features=tmp_path / "features")
+    seen: list[int] = []
+    forward = SwinEncoder.forward
+
+    def counted(self: SwinEncoder, images: torch.Tensor) -> SwinFeatures:
+        seen.append(len(images))
+        return forward(self, images)
+
+    monkeypatch.setattr(SwinEncoder, "forward", counted)
+    result = train_tagger(rows, examples[5:8], TAGS, tmp_path / "kept", kept)
+    assert sum(seen) == 8
+    assert result.pictures == (6, 3, 1)
+    again = train_tagger(rows, examples[5:8], TAGS, tmp_path / "again", kept)
+    assert sum(seen) == 8
+    for one, other in zip(_weights(result.model), _weights(again.model), strict=True):
+        assert torch.equal(one, other)
+    whole = replace(usual, least_crop=1.0)
+    monkeypatch.setattr("grounded_ram.training.feed.Reading", lambda **_: PLAIN)
+    monkeypatch.setattr("grounded_ram.training.tagger.Reading", lambda **_: PLAIN)
+    looked = train_tagger(rows, examples[5:8], TAGS, tmp_path / "looked", whole)
+    for one, other in zip(_weights(result.model), _weights(looked.model), strict=True):
+        torch.testing.assert_close(one, other, rtol=0.05, atol=0.02)  # features are float16
+    assert looked.mean_ap == pytest.approx(result.mean_ap, abs=0.1)
+
+
+def test_a_picture_that_changes_is_looked_at_again(
+    examples: list[Example], plan: Plan, tmp_path: Path
+) -> None:
+    kept = replace(plan, freeze_encoder=True, features=tmp_path / "features")
+    train_tagger(examples[:2], [], TAGS, tmp_path / "one", kept)
+    Path(examples[0].image).write_bytes(Path(examples[3].image).read_bytes() + b" ")
+    train_tagger(examples[:2], [], TAGS, tmp_path / "two", kept)
+    assert len(list((tmp_path / "features").glob("*.npy"))) == 3  # one of no held-out pictures
+
+
+@pytest.mark.parametrize("change", [{"freeze_encoder": False}, {"distil": True}, {"processes": 2}])
+def test_features_of_an_encoder_that_learns_are_refused(
+    plan: Plan, tmp_path: Path, change: dict[str, bool]
+) -> None:
+    with pytest.raises(InputError, match="set freeze_encoder, no distil"):
+        replace(plan, **{"freeze_encoder": True, "features": tmp_path, **change})
 
 
 def test_the_most_frequent_tags_come_first() -> None:
