@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=1000, help="scenes to measure with")
     parser.add_argument("--steps", type=int, default=400, help="of each training")
     parser.add_argument("--encoder-steps", type=int, default=4000)
-    parser.add_argument("--clip-steps", type=int, default=2000)
+    parser.add_argument("--encoder-scenes", type=int, default=6000)
+    parser.add_argument("--clip-steps", type=int, default=800)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     from tests.benchmarks.claims.runs import measure_seed, prepare

@@ -23,20 +23,20 @@ from grounded_ram.data_engine.generating import Generator
 from grounded_ram.data_engine.parsing.parser import ParsedTag, find_parser
 from grounded_ram.evaluation.tagging import mean_average_precision
 from grounded_ram.images import load_image
-from grounded_ram.ram.clip_teacher import CLIPTeacher
-from grounded_ram.ram.label_queries import CLIPLabels
 from grounded_ram.ram.model import RAM
 from grounded_ram.ram.tag_decoder import HeadSizes, TagDecoder
 from grounded_ram.scenes.catalog import CATEGORIES, PLAIN
 from grounded_ram.tagging.captions import CaptioningTagger
 from grounded_ram.tagging.ram import RAMTagger, prepare
+from grounded_ram.training.features import Features
 from grounded_ram.training.feed import Feed, Reading
 from grounded_ram.training.loop import Schedule, train
-from grounded_ram.training.networks import Start, make_networks
+from grounded_ram.training.networks import Start, freeze, make_networks
 from grounded_ram.training.objectives import ExampleLesson, Objective, Parts
 from grounded_ram.training.tagger import STATE, Plan, Result, train_tagger
 from grounded_ram.training.trained import Measure
 from tests.benchmarks.claims.book import NAMES, Page, captioned
+from tests.benchmarks.claims.clip import BookCLIP
 from tests.benchmarks.claims.start import HELD_OUT
 
 CPU = torch.device("cpu")
@@ -70,7 +70,9 @@ class Study:
         pages: to learn from.
         test: to measure with.
         start: folder of the untrained model.
-        labels: returns the text encoder.
+        features: folder of what its encoder makes of the pages.
+        new_start: of that of claim 3.
+        clip: returns the teacher.
         steps: of each training.
     """
 
@@ -79,33 +81,39 @@ class Study:
     pages: Sequence[Page]
     test: Sequence[Page]
     start: Path
-    labels: Callable[[], CLIPLabels]
+    features: Path
+    new_start: Path
+    clip: Callable[[], BookCLIP]
     steps: int
 
     def plan(self, **changes: Any) -> Plan:
-        """Return how all models are trained, but for changes."""
-        start = Start(backend="ram-captions:swin-l", folder=self.start)
+        """Return how models are trained, but for changes: all but the encoder."""
         usual = Plan(
-            start=start,
+            start=Start(backend="ram-captions:swin-l", folder=self.start),
             steps=self.steps,
             batch=32,
             learning_rate=2e-3,
-            encoder_rate=1.0,
             least_crop=1.0,
+            freeze_encoder=True,
+            features=self.features,
             muon=True,
             seed=self.seed,
-            workers=0,
             device="cpu",
             dtype="float32",
         )
         return replace(usual, **changes)
 
     def train(
-        self, name: str, examples: Sequence[Example], plan: Plan, names: Sequence[str] = NAMES
+        self,
+        name: str,
+        examples: Sequence[Example],
+        plan: Plan,
+        names: Sequence[str] = NAMES,
+        **more: Any,
     ) -> Result:
         """Train a tagger in a folder of that name, or read what was trained before."""
         held_out = [Example(page.image, page.truth) for page in self.test]
-        return train_tagger(examples, held_out, names, self.folder / name, plan)
+        return train_tagger(examples, held_out, names, self.folder / name, plan, **more)
 
     def pixels(self, count: int) -> list[NDArray[np.uint8]]:
         """Return the first test pictures."""
@@ -154,8 +162,8 @@ def by_data_engine(study: Study, first: Result) -> Row:
     again = study.train("cleaned", cleaned, study.plan())
     row["after cleaning: mAP"] = again.mean_ap
     few = [Example(page.image, page.truth) for page in study.pages[: len(study.pages) // 10]]
-    start = Start(backend="ram:tiny", folder=again.model)
-    fine = study.plan(start=start, steps=study.steps // 5, learning_rate=2e-4)
+    start = Start(backend="ram-captions:swin-l", folder=again.model)
+    fine = study.plan(start=start, steps=study.steps // 5, learning_rate=5e-4)
     row["after fine-tuning: mAP"] = study.train("fine", few, fine).mean_ap
     return row
 
@@ -181,33 +189,41 @@ def of_new_names(study: Study) -> Row:
     examples = tags_of_captions(study)
     known = [replace(one, tags=tuple(t for t in one.tags if t in names)) for one in examples]
     truth = np.array([[name in page.truth for name in HELD_OUT] for page in study.test])
+    clip: Any = study.clip()
+    start = Start(backend="ram-captions:swin-l", folder=study.new_start, labels=clip)
     row = {"chance": float(truth.mean())}
-    start = replace(study.plan().start, labels=study.labels())
     for title, distil in (("without distillation", False), ("with distillation", True)):
-        result = study.train(title, known, study.plan(start=start, distil=distil), names)
+        plan = study.plan(
+            start=start, distil=distil, freeze_encoder=False, features=None, encoder_rate=1.0
+        )
+        result = study.train(title, known, plan, names, teacher=clip)
         found = GroundedRAM(preset="tiny", weights={"tagger": result.model}, device="cpu").tagger
         assert isinstance(found, RAMTagger)
-        scores = found.extended(HELD_OUT, labels=study.labels()).scores(study.pixels(len(truth)))
+        scores = found.extended(HELD_OUT, labels=clip).scores(study.pixels(len(truth)))
         row[title] = mean_average_precision(scores[:, len(names) :], truth)
         row[f"{title}, names that were trained"] = result.mean_ap
-    row["CLIP alone"] = _by_clip(study, truth)
+    row["the teacher alone"] = _by_clip(study, truth)
     return row
 
 
 def _by_clip(study: Study, truth: NDArray[np.bool_]) -> float:
     """Return what the teacher itself knows of the held-out names."""
-    teacher = CLIPTeacher(study.labels())
-    images = torch.stack([prepare(image, 128) for image in study.pixels(len(truth))])
-    found = nn.functional.normalize(teacher.images(images), dim=-1)
-    labels = study.labels()
-    words = torch.stack([labels.word(name) for name in HELD_OUT])
-    return mean_average_precision((found @ words.T).numpy(), truth)
+    clip = study.clip()
+    images = [prepare(image, 256) for image in study.pixels(len(truth))]
+    found = torch.cat([clip.images(torch.stack(some)) for some in _in_tens(images)])
+    words = torch.stack([clip.word(name) for name in HELD_OUT])
+    return mean_average_precision((nn.functional.normalize(found, dim=-1) @ words.T).numpy(), truth)
+
+
+def _in_tens(images: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
+    for start in range(0, len(images), 10):
+        yield images[start : start + 10]
 
 
 def guided_captions(study: Study, first: Result) -> Row:
     """Claim 4: tags make captions name more of what is there, and steer them."""
     start = Start(backend="ram-captions:swin-l", folder=first.model, captions=True)
-    plan = study.plan(start=start, freeze_encoder=True, steps=study.steps)
+    plan = study.plan(start=start)
     result = study.train("captions", tags_of_captions(study), plan)
     model = GroundedRAM(
         preset="tiny", tagger="ram-captions:swin-l", weights={"tagger": result.model}, device="cpu"
@@ -271,19 +287,22 @@ def without_self_attention(study: Study, exact_map: float) -> Row:
     network = networks.network
     assert isinstance(network, RAM)
     _add_self_attention(network.tagging_head, network.config.head_sizes())
+    freeze(network.visual_encoder)
+    kept = Features(study.features, network.visual_encoder.eval(), CPU)
     feed = Feed(
         [Example(page.image, page.truth) for page in study.pages],
         NAMES,
-        Reading(image_size=network.config.image_size, least_crop=1.0),
+        Reading(image_size=network.config.image_size),
         batch=plan.batch,
         seed=plan.seed,
+        features=kept.of([page.image for page in study.pages], lambda path, reason: None),
     )
     objective = Objective(network, Parts())
     lesson = ExampleLesson(objective, feed, device=CPU, dtype=torch.float32, at_once=plan.batch)
     state = study.folder / "self-attention" / STATE
     train(objective, lesson, _schedule(plan), state_path=state, seed=plan.seed)
     held_out = [Example(page.image, page.truth) for page in study.test]
-    with_it = mean_average_precision(*Measure(networks, held_out, CPU)())
+    with_it = mean_average_precision(*Measure(networks, held_out, CPU, kept)())
     return {"without self-attention": exact_map, "with it": with_it, **_times()}
 
 
