@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from grounded_ram.cli import terminal
 from grounded_ram.cli.export import Target, show_stale, show_written
-from grounded_ram.cli.watching import Tally, watching
+from grounded_ram.cli.watching import Tally, interruptible, watching
 from grounded_ram.disk import DiskFullError, is_full
 from grounded_ram.errors import GroundedRAMError, InputError
 
@@ -29,6 +27,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """Exit code."""
+
+STOPPED = "stopped at once; what was labelled is kept. To go on, type the same command again"
+"""What is said of a second Ctrl-C."""
 
 MOST_CLASSES = 40
 """Labels that the table shows; summary.json has them all."""
@@ -61,6 +62,10 @@ class Job:
     lost: list[tuple[str, str]] = field(default_factory=list)
     interrupted: bool = False
 
+    def _interrupt(self) -> None:
+        self.interrupted = True
+        terminal.say("finishing the pictures that were begun; Ctrl-C once more stops at once")
+
     def items(self, skipped: IO[bytes]) -> Iterator[Item]:
         """Return the items of the sources; write down what is left out, set aside what is lost."""
         from grounded_ram.autolabel.items import Skipped
@@ -90,7 +95,7 @@ class Job:
             self.run.open_part(self.share) as part,
             replacing(self.run.skipped_file) as skipped,
             watching(self.events) as watcher,
-            _interruptible(self),
+            interruptible(self._interrupt, STOPPED),
             _saying_how_to_go_on(self.run.folder),
         ):
             known = len(part.labelled) + (0 if self.retry_failed else len(part.failed))
@@ -171,30 +176,6 @@ class Job:
 def json_line(value: dict[str, str]) -> bytes:
     """Write plain values as a line of JSON."""
     return json.dumps(value).encode() + b"\n"
-
-
-@contextmanager
-def _interruptible(job: Job) -> Iterator[None]:
-    """Let the first Ctrl-C, or a scheduler's SIGTERM, end the run after what was begun."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if job.interrupted:
-            raise KeyboardInterrupt
-        job.interrupted = True
-        terminal.say("finishing the pictures that were begun; Ctrl-C once more stops at once")
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    except KeyboardInterrupt:
-        terminal.say(
-            "stopped at once; what was labelled is kept. To go on, type the same command again"
-        )
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from grounded_ram.cli.build import make_parser
 from grounded_ram.cli.build_options import CaptionParserName
 from grounded_ram.cli.options import AsJson, Device, Precision
 from grounded_ram.cli.parse import Kept, kept_tags
-from grounded_ram.cli.watching import LINE_EVERY_S
+from grounded_ram.cli.watching import LINE_EVERY_S, interruptible
 from grounded_ram.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from grounded_ram.training.loop import Facts
     from grounded_ram.training.networks import Start
     from grounded_ram.training.tagger import Result
+
+STOPPED = "stopped; to go on, type the same command again"
+"""What is said of an end by Ctrl-C."""
 
 _SMOOTH = 0.05  # share of a step in the mean that is shown
 
@@ -227,6 +230,27 @@ def watched(
     if not is_first():
         yield lambda step, facts: None
         return
+    asked: list[bool] = []
+
+    def stop() -> None:
+        asked.append(True)
+        terminal.say(f"stopping after this {unit}; Ctrl-C once more stops at once")
+
+    with interruptible(stop, STOPPED), _drawn(steps, pictures, what, unit) as draw:
+
+        def watch(step: int, facts: Facts) -> None:
+            draw(step, facts)
+            if asked:
+                raise KeyboardInterrupt  # what learns keeps its state first
+
+        yield watch
+
+
+@contextmanager
+def _drawn(
+    steps: int, pictures: int, what: str, unit: str
+) -> Iterator[Callable[[int, Facts], None]]:
+    """Yield what draws a bar, or says a line now and then."""
     mean: dict[str, float] = {}
     began = time.monotonic()
     first: list[int] = []

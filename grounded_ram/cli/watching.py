@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from grounded_ram.cli import terminal
@@ -161,3 +163,31 @@ def _memory() -> dict[str, int]:
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         found["gpu_memory_mb"] = round(torch.cuda.memory_reserved() / 1e6)
     return found
+
+
+@contextmanager
+def interruptible(first: Callable[[], None], stopped: str) -> Iterator[None]:
+    """Let the first Ctrl-C, or a scheduler's SIGTERM, ask for an end, and the second make it.
+
+    Args:
+        first: called at the first one, to end what is under way soon.
+        stopped: said when all that is left by KeyboardInterrupt.
+    """
+    asked: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        if len(asked) > 1:
+            raise KeyboardInterrupt
+        first()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    except KeyboardInterrupt:
+        terminal.say(stopped)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -166,7 +166,8 @@ def train(
         seed: of the batches.
         scales: see ``make_optimizers``.
         processes: those that learn together.
-        watch: called after each step, with how many are done and what its lesson tells.
+        watch: called after each step, with how many are done and what its lesson tells. If it
+            raises KeyboardInterrupt, the state is saved first.
         save_every_s: seconds after which the state is saved again; None means two minutes.
 
     Raises:
@@ -194,7 +195,12 @@ def train(
             if processes.all_of(time.monotonic() - saved > pause):
                 _save(state_path, run, step + 1)
                 saved = time.monotonic()
-            watch(step + 1, facts)
+            try:
+                watch(step + 1, facts)
+            except KeyboardInterrupt:  # between two steps, so that what is kept is whole
+                if processes.rank == 0:
+                    save_state(state_path, modules, run.optimizers, {"step": step + 1})
+                raise
     if start < schedule.steps:
         _save(state_path, run, schedule.steps)
     modules.eval()

@@ -32,6 +32,9 @@ def save_state(
         modules: their parameters, each once whatever its names, and their buffers.
         optimizers: over those parameters.
         facts: plain JSON values, such as the step.
+
+    Raises:
+        OSError: it cannot be written; the disk may be full.
     """
     tensors = dict(_of_modules(modules))
     settings = []
@@ -43,8 +46,13 @@ def save_state(
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.part")
     words = json.dumps({"optimizers": settings, "facts": dict(facts)})
-    save_file(kept, draft, metadata={_FACTS: words})
-    put_in_place(draft, path)
+    try:
+        save_file(kept, draft, metadata={_FACTS: words})
+        put_in_place(draft, path)
+    except SafetensorError as error:
+        raise OSError(f"{str(path)!r} cannot be written: {error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def load_state(

@@ -282,13 +282,23 @@ def _asked(
     )
     asked["examples"] = [len(examples), digest.hexdigest()]
     path = folder / PLAN
-    if path.exists() and (found := differences(json.loads(path.read_text("utf-8")), asked)):
+    if path.exists() and (found := differences(_read_plan(path), asked)):
         raise InputError(
             f"{str(folder)!r} was begun otherwise:\n  "
             + "\n  ".join(found)
             + "\nType the command as it was, or choose another folder with -o"
         )
     return asked
+
+
+def _read_plan(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(
+            f"{str(path)!r} is damaged: {error}. Put it back as it was, or choose another folder "
+            "with -o"
+        ) from error
 
 
 def _decisive(plan: Plan) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,36 @@ def test_a_frozen_encoder_looks_at_each_picture_once(here: Path) -> None:
     assert (config["freeze_encoder"], config["features"]) == (True, True)
     done = run("table.csv", "--look-once", "--devices", "2", "-o", "other", "--device", "cpu")
     assert done.exit_code != 0
+
+
+def test_the_first_interrupt_keeps_what_was_learnt(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grounded_ram.training import loop
+
+    count = iter(range(100))
+    whole = loop._Run.step
+
+    def interrupted(self: loop._Run, step: int) -> dict[str, float]:
+        if next(count) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return whole(self, step)
+
+    monkeypatch.setattr(loop._Run, "step", interrupted)
+    done = run("table.csv", steps="5")
+    assert done.exit_code != 0
+    assert "stopping after this step" in done.stderr
+    assert "stopped; to go on, type the same command again" in done.stderr
+    again = run("table.csv", steps="5")
+    assert again.exit_code == 0
+    assert next(count) == 5  # three steps before, two now
+    log = Path("training/log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in log if ",tags," in row] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_damaged_plan_is_told(here: Path) -> None:
+    assert run("table.csv").exit_code == 0
+    Path("training/train.json").write_text("{")
+    done = run("table.csv")
+    assert done.exit_code != 0
+    assert "train.json' is damaged" in done.stderr

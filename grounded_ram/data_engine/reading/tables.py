@@ -7,7 +7,7 @@ further column is one of a class if all that its first rows hold is 0 or 1.
 from __future__ import annotations
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -164,16 +164,22 @@ class Table:
 
     def _find_classes(self, names: list[str], used: Sequence[int]) -> dict[int, str]:
         """Return the columns of classes, with the names of these."""
-        open_ = {place for place, name in enumerate(names) if place not in used and name}
-        seen: set[int] = set()
+        open_ = [place for place, name in enumerate(names) if place not in used and name]
+        filled, known = Counter[int](), Counter[int]()
         for row in islice(self._rows(), 1, LOOKED_AT + 1):
             if len(row.cells) != len(names):
                 continue
-            filled = {place for place in open_ if row.cells[place].strip()}
-            known = {at for at in filled if row.cells[at].strip().casefold() in _TRUTH}
-            open_ -= filled - known
-            seen |= known
-        found = sorted(open_ & seen)
+            cells = {place: row.cells[place].strip().casefold() for place in open_}
+            filled.update(place for place, cell in cells.items() if cell)
+            known.update(place for place, cell in cells.items() if cell in _TRUTH)
+        found = [place for place in open_ if 2 * known[place] > filled[place]]
+        unclear = [names[place] for place in found if known[place] < filled[place]]
+        if unclear:  # a slip in a class, or counts that are mostly small: nobody can tell
+            raise InputError(
+                f"{self._path}: expected 0 or 1 in each row of a class, but in "
+                f"{_few(unclear)} most are and some are not; correct these rows, or take the "
+                "column out if it is no class"
+            )
         classes = {place: (*tags_of([names[place]], names[place]), "")[0] for place in found}
         if len(set(classes.values())) < len(classes):
             raise InputError(f"expected each class once, got {_few(list(classes.values()))}")

@@ -74,6 +74,9 @@ def test_a_column_of_tags_goes_before_columns_of_classes(folder: Path) -> None:
 def test_what_is_no_class_among_the_first_rows_is_none(folder: Path) -> None:
     rows = ["a.jpg,1,0"] * (LOOKED_AT - 1)
     path = write(folder, "\n".join(["image,dog,fold", *rows, "b.jpg,1,2"]))
+    with pytest.raises(InputError, match="in 'fold' most are and some are not; correct these"):
+        open_examples(path)
+    path = write(folder, "image,dog,fold\na.jpg,1,3\nb.jpg,1,2\nb.jpg,1,1\n")
     assert told(path, folder)[0] == {"a.jpg": (("dog",), ()), "b.jpg": (("dog",), ())}
     path = write(folder, "\n".join(["image,dog,fold", *rows, "a.jpg,1,1", "b.jpg,1,2"]))
     good, bad = told(path, folder)
@@ -185,3 +188,9 @@ def test_a_row_of_zeros_is_a_picture_that_shows_none_of_the_classes(folder: Path
     good, bad = told(write(folder, text), folder)
     assert good == {"a.jpg": (("dog",), ()), "b.jpg": ((), ())}
     assert bad == []
+
+
+def test_a_slip_in_a_class_column_is_no_reason_to_leave_the_class_out(folder: Path) -> None:
+    text = "image,dog,cat\na.jpg,1,0\nb.jpg,1,1\nb.jpg,yes please,1\n"
+    with pytest.raises(InputError, match="in 'dog' most are and some are not"):
+        open_examples(write(folder, text))
