@@ -211,6 +211,16 @@ def in_pieces(
     return out
 
 
+def normalised(
+    pixels: torch.Tensor,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> torch.Tensor:
+    """Scale (..., 3, H, W) pixels in [0, 1] to a mean of 0 and a spread of 1, each colour apart."""
+    column = (3, 1, 1)
+    return (pixels - pixels.new_tensor(mean).view(column)) / pixels.new_tensor(std).view(column)
+
+
 def resized(image: Image, size_hw: tuple[int, int]) -> torch.Tensor:
     """Resize an image (bilinear, in 8 bits): (3, h, w) float32 in [0, 1]."""
     return torch.from_numpy(resize(image, size_hw)).permute(2, 0, 1).float() / 255

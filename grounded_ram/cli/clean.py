@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grounded_ram.cli import terminal
+from grounded_ram.cli import cleaning_options, terminal
 from grounded_ram.cli.options import AsJson, Device, OwnWeights, own_weights
 from grounded_ram.errors import InputError
 from grounded_ram.presets import PRESETS
@@ -40,44 +40,14 @@ def clean(
             show_default="RUN-cleaned",
         ),
     ] = None,
-    share: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Of the objects of each label, remove this share: those that look least like the "
-            "others.",
-        ),
-    ] = 0.1,
-    least_distance: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Of these, remove only what lies farther out than so many times the label's "
-            "median; 1.2 spares labels without mistakes.",
-        ),
-    ] = 0.0,
-    clusters: Annotated[
-        int, typer.Option(min=1, help="Looks that one label may have; of few objects fewer.")
-    ] = 1,
-    least_regions: Annotated[
-        int, typer.Option(min=1, help="Compare no labels of fewer objects.")
-    ] = 10,
+    share: cleaning_options.Share = 0.1,
+    least_distance: cleaning_options.LeastDistance = 0.0,
+    clusters: cleaning_options.Clusters = 1,
+    least_regions: cleaning_options.LeastRegions = 10,
     seed: Annotated[int, typer.Option(min=0, help="Of the clustering.")] = 0,
-    contradictions: Annotated[
-        bool,
-        typer.Option(
-            "--contradictions/--no-contradictions",
-            help="Remove labels that the tagger does not see in the object alone.",
-        ),
-    ] = True,
-    least_alone: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="It does not see what it scores lower than this there."),
-    ] = 0.5,
-    margin: Annotated[
-        float, typer.Option(min=0, help="Share of a box by which a crop is wider on each side.")
-    ] = 0.5,
+    contradictions: cleaning_options.Contradictions = True,
+    least_alone: cleaning_options.LeastAlone = 0.5,
+    margin: cleaning_options.Margin = 0.5,
     only_mask: Annotated[
         bool, typer.Option("--only-mask", help="Compare the objects' own pixels alone.")
     ] = False,

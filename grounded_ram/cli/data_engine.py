@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from grounded_ram.cli import cleaning_options, terminal
 from grounded_ram.cli import data_engine_options as loop_options
-from grounded_ram.cli import terminal
 from grounded_ram.cli import train_options as options
 from grounded_ram.cli.build import make_parser
 from grounded_ram.cli.build_options import CaptionParserName
@@ -85,13 +85,13 @@ def data_engine(
     detector: loop_options.DetectorName = None,
     box_threshold: BoxThreshold = None,
     weights: OwnWeights = None,
-    share: loop_options.Share = 0.1,
-    least_distance: loop_options.LeastDistance = 0.0,
-    clusters: loop_options.Clusters = 1,
-    least_regions: loop_options.LeastRegions = 10,
-    contradictions: loop_options.Contradictions = True,
-    least_alone: loop_options.LeastAlone = 0.5,
-    margin: loop_options.Margin = 0.5,
+    share: cleaning_options.Share = 0.1,
+    least_distance: cleaning_options.LeastDistance = 0.0,
+    clusters: cleaning_options.Clusters = 1,
+    least_regions: cleaning_options.LeastRegions = 10,
+    contradictions: cleaning_options.Contradictions = True,
+    least_alone: cleaning_options.LeastAlone = 0.5,
+    margin: cleaning_options.Margin = 0.5,
     unfound: loop_options.UnfoundTags = loop_options.Unfound.keep,
     as_json: AsJson = False,
 ) -> None:

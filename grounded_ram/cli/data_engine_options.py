@@ -78,41 +78,6 @@ DetectorName = Annotated[
     str | None,
     typer.Option(help="What finds the regions of tags.", show_default="the preset's"),
 ]
-Share = Annotated[
-    float,
-    typer.Option(
-        min=0,
-        max=1,
-        help="Of the regions of each tag, this share looks least like the others and is wrong; "
-        "a tag goes where all of its regions go.",
-    ),
-]
-LeastDistance = Annotated[
-    float,
-    typer.Option(
-        min=0,
-        help="Of these, only what lies farther out than so many times the tag's median; 1.2 "
-        "spares tags without mistakes.",
-    ),
-]
-Clusters = Annotated[
-    int, typer.Option(min=1, help="Looks that one tag may have; of few regions fewer.")
-]
-LeastRegions = Annotated[int, typer.Option(min=1, help="Compare no tags of fewer regions.")]
-Contradictions = Annotated[
-    bool,
-    typer.Option(
-        "--contradictions/--no-contradictions",
-        help="Remove tags that the first model sees in the picture and not in their regions.",
-    ),
-]
-LeastAlone = Annotated[
-    float,
-    typer.Option(min=0, max=1, help="It does not see what it scores lower than this there."),
-]
-Margin = Annotated[
-    float, typer.Option(min=0, help="Share of a box by which a crop is wider on each side.")
-]
 UnfoundTags = Annotated[
     Unfound, typer.Option(help="What becomes of tags of things that no region is found of.")
 ]

@@ -311,16 +311,15 @@ def _backend(start: Start) -> str:
 
 def measured(result: Result) -> dict[str, Any]:
     """Return what a model is, and what was measured of it, as JSON holds it."""
+    from grounded_ram.export.files import plain
+
     pictures, held_out, _ = result.pictures
-    return {
+    found = {
         "model": str(result.model),
         "pictures": pictures,
         "held_out": held_out,
-        "mAP": _or_none(result.mean_ap),
-        "precision": _or_none(result.precision),
-        "recall": _or_none(result.recall),
+        "mAP": result.mean_ap,
+        "precision": result.precision,
+        "recall": result.recall,
     }
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return dict(plain(found))

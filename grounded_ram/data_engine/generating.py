@@ -10,8 +10,8 @@ from grounded_ram.annotation import Tags
 from grounded_ram.data_engine.caption_tags import parsed
 from grounded_ram.data_engine.examples import Caption, Example, joined
 from grounded_ram.data_engine.parsing.parser import CaptionParser
-from grounded_ram.errors import GroundedRAMError
-from grounded_ram.images import Image, load_image
+from grounded_ram.data_engine.pictures import pixels_of
+from grounded_ram.images import Image
 from grounded_ram.stages import Tagger
 from grounded_ram.tagging.captions import Captioner
 from grounded_ram.vocabulary.table import Vocabulary
@@ -54,7 +54,7 @@ class Generator:
         """
         rest = iter(examples)
         while some := list(islice(rest, _AT_ONCE)):
-            pixels = [pixels_of(example, on_bad) for example in some]
+            pixels = [pixels_of(example.image, on_bad) for example in some]
             rows = [row for row, image in enumerate(pixels) if image is not None]
             images = [image for image in pixels if image is not None]
             seen = dict(zip(rows, self._see(images), strict=True))
@@ -80,12 +80,3 @@ class Generator:
         if self.parser is None:
             return told
         return list(parsed(told, self.parser, self.keep, vocabulary=self.vocabulary))
-
-
-def pixels_of(example: Example, on_bad: Callable[[str, str], None]) -> Image | None:
-    """Return the picture of an example; None, and why is told, if it cannot be read."""
-    try:
-        return load_image(example.image).pixels
-    except (GroundedRAMError, OSError) as error:
-        on_bad(example.image, str(error))
-        return None

@@ -22,12 +22,12 @@ from grounded_ram.detection.answers import Found, above, name_order, to_detectio
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
 from grounded_ram.prompts import prompt_text
-from grounded_ram.runtime import autocast, resized
+from grounded_ram.runtime import autocast, normalised, resized
 
 QUERY = "a photo of a {}"
 
-_MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
-_STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
+_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class QueryTokenizer:
@@ -141,4 +141,4 @@ def preprocess(image: Image, side: int) -> tuple[Tensor, NDArray[np.float32]]:
     """
     height, width = (max(1, round(n * side / max(image.shape[:2]))) for n in image.shape[:2])
     square = functional.pad(resized(image, (height, width)), (0, side - width, 0, side - height))
-    return (square - _MEAN) / _STD, np.array([width / side, height / side], np.float32)
+    return normalised(square, _MEAN, _STD), np.array([width / side, height / side], np.float32)

@@ -26,19 +26,15 @@ from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.images import Image
 from grounded_ram.prompts import Prompt, make_prompts, tag_scores
 from grounded_ram.runtime import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     autocast,
     groups,
     in_batches,
+    normalised,
     resized,
     to_device,
 )
 
 SeenT = TypeVar("SeenT")
-
-_MEAN = torch.tensor(IMAGENET_MEAN)[:, None, None]
-_STD = torch.tensor(IMAGENET_STD)[:, None, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +212,7 @@ def resized_hw(size_hw: tuple[int, ...], short_side: int, long_side: int) -> tup
 
 def preprocess(image: Image, short_side: int, long_side: int) -> Tensor:
     """Resize (bilinear, in 8 bits) and normalise an image: (3, h, w) float32."""
-    return (resized(image, resized_hw(image.shape[:2], short_side, long_side)) - _MEAN) / _STD
+    return normalised(resized(image, resized_hw(image.shape[:2], short_side, long_side)))
 
 
 def _fitting(answer: _Answer, prompt: Prompt, threshold: float) -> Found:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from grounded_ram.ram.label_queries import CLIPLabels
-from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD
+from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD, normalised
 
 
 class Teacher(Protocol):
@@ -60,7 +60,7 @@ class CLIPTeacher:
             images.float(), (height, width), mode="bicubic", antialias=True, align_corners=False
         )
         seen = resized * _column(IMAGENET_STD, images) + _column(IMAGENET_MEAN, images)
-        scaled = (seen - _column(OPENAI_DATASET_MEAN, images)) / _column(OPENAI_DATASET_STD, images)
+        scaled = normalised(seen, OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
         with torch.autocast(self.device.type, enabled=False):
             out: Tensor = self._network.encode_image(scaled.to(self.device))
         return out.to(images.device)

@@ -19,14 +19,7 @@ from grounded_ram.errors import InputError, WeightsError
 from grounded_ram.ram.label_queries import CLIPLabels
 from grounded_ram.ram.model import RAM, UNREAD_PREFIXES, RAMConfig, tagging_weights
 from grounded_ram.ram.tag2text import Tag2Text
-from grounded_ram.runtime import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    autocast,
-    in_batches,
-    resized,
-    to_device,
-)
+from grounded_ram.runtime import autocast, in_batches, normalised, resized, to_device
 from grounded_ram.tagging.table import TagTable, check_threshold
 from grounded_ram.vocabulary.translations import read_translations
 from grounded_ram.weights import Checkpoint, fetch, find_checkpoint, load_state_dict, misfit
@@ -229,8 +222,7 @@ def fitting_labels(
 
 def prepare(image: Image, size: int) -> Tensor:
     """Resize an image to (3, size, size), bilinear, whatever its shape, and normalise it."""
-    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-    return (resized(image, (size, size)) - mean[:, None, None]) / std[:, None, None]
+    return normalised(resized(image, (size, size)))
 
 
 def load_ram(checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype) -> RAMTagger:

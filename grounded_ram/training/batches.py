@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD
+from grounded_ram.runtime import normalised
 from grounded_ram.training.pool import Pool
 
 
@@ -34,9 +34,7 @@ class Batch:
 
     def normalised(self) -> Tensor:
         """Return the images scaled as ImageNet-trained networks expect them."""
-        mean = self.images.new_tensor(IMAGENET_MEAN).view(3, 1, 1)
-        std = self.images.new_tensor(IMAGENET_STD).view(3, 1, 1)
-        return (self.images / 255 - mean) / std
+        return normalised(self.images / 255)
 
     def owners_at(self, side: int) -> Tensor:
         """Return (B, side, side) int64 slots of the pixels in the middle of each cell of a map."""

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from grounded_ram.errors import GroundedRAMError
-from grounded_ram.images import load_image
+from grounded_ram.data_engine.pictures import pixels_of
 from grounded_ram.ram.swin import SwinEncoder
 from grounded_ram.runtime import to_device
 from grounded_ram.tagging.ram import prepare
@@ -80,11 +79,10 @@ class Features:
         for start in range(0, len(paths), _AT_ONCE):
             rows, pictures = [], []
             for row, path in enumerate(paths[start : start + _AT_ONCE], start):
-                try:
-                    pictures.append(prepare(load_image(path).pixels, config.image_size))
+                pixels = pixels_of(path, bad.__setitem__)
+                if pixels is not None:
+                    pictures.append(prepare(pixels, config.image_size))
                     rows.append(row)
-                except (GroundedRAMError, OSError) as error:
-                    bad[path] = str(error)
             if rows:
                 batch = to_device(torch.stack(pictures), self.device)
                 out[rows] = self.encoder(batch).tokens.half().cpu().numpy()

@@ -5,7 +5,6 @@ What a step sees depends on the seed and the number of the step, not on how many
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,10 +19,8 @@ from torchvision.transforms import v2
 from grounded_ram.data_engine.examples import Example
 from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.images import load_image
-from grounded_ram.runtime import IMAGENET_MEAN, IMAGENET_STD
+from grounded_ram.runtime import normalised
 from grounded_ram.tagging.ram import prepare
-
-logger = logging.getLogger(__name__)
 
 Position = tuple[int, int]
 """The row of an example, and the how manieth it is that a training sees."""
@@ -251,9 +248,7 @@ class _Pictures(Dataset[Example]):
         changed = self.change(torch.from_numpy(pixels).permute(2, 0, 1))
         if changed.shape[1:] != (self.size, self.size):
             changed = v2.functional.resize(changed, [self.size, self.size], antialias=True)
-        mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-        out: Tensor = (changed.float() / 255 - mean[:, None, None]) / std[:, None, None]
-        return out
+        return normalised(changed.float() / 255)
 
     def _target(self, example: Example) -> Tensor:
         target = torch.zeros(len(self.columns))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,21 +13,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from grounded_ram.autolabel.run_folder import differences
 from grounded_ram.data_engine.cleaning.cleaned_tags import clean_tags
 from grounded_ram.data_engine.example_files import read_examples, write_examples
 from grounded_ram.data_engine.examples import Example
 from grounded_ram.data_engine.generating import Generator
-from grounded_ram.errors import InputError, MissingDependencyError
+from grounded_ram.errors import MissingDependencyError
 from grounded_ram.export.files import json_bytes, plain, replacing, write_json
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.runtime import free_memory, pick_device
 from grounded_ram.stages import HasThresholds, Tagger
+from grounded_ram.training.begun import check_begun, digest_of
 from grounded_ram.training.loop import Facts
 from grounded_ram.training.networks import make_networks, start_from
 from grounded_ram.training.tagger import Result
-from grounded_ram.training.thresholds import best_threshold
-from grounded_ram.training.trained import Measure
+from grounded_ram.training.trained import Measure, fitted_thresholds
 
 if TYPE_CHECKING:
     from grounded_ram.training.rounds import Rounds
@@ -36,10 +34,6 @@ if TYPE_CHECKING:
 GENERATED, CLEANED = "2-generated.jsonl", "3-cleaned.jsonl"
 UNREADABLE, REMOVED, UNTOUCHED = "2-unreadable.jsonl", "3-removed.jsonl", "3-untouched.json"
 ASKED = "data-engine.json"
-
-_FEW = 5
-"""Held-out pictures of a tag below which it gets the threshold of all together, as in ``trained``.
-"""
 
 Update: TypeAlias = Callable[[int, Facts], None]
 """Told how many steps or pictures are done, and what a training measured."""
@@ -65,14 +59,7 @@ class Improving:
             UnknownNameError: there is no such preset or detector.
             MissingDependencyError: scikit-learn is not installed.
         """
-        asked, path = self._asked(held_out), self.folder / ASKED
-        found = differences(json.loads(path.read_text("utf-8")), asked) if path.exists() else []
-        if found:
-            raise InputError(
-                f"{str(self.folder)!r} was begun otherwise:\n  "
-                + "\n  ".join(found)
-                + "\nType the command as it was, or choose another folder with -o"
-            )
+        check_begun(self.folder / ASKED, self._asked(held_out))
         if find_spec("sklearn") is None or find_spec("threadpoolctl") is None:
             raise MissingDependencyError(
                 "removing wrong tags needs scikit-learn; try: pip install 'grounded-ram[engine]'"
@@ -153,9 +140,6 @@ class Improving:
 
     def _asked(self, held_out: Sequence[Example]) -> dict[str, Any]:
         """Return what decides what generating and cleaning give, beside the first model."""
-        digest = sha256()
-        for example in held_out:
-            digest.update(repr(example).encode())
         rounds, preset = self.rounds, GroundedRAM(**self.rounds.finder).preset  # loads nothing
         asked = {
             "told": rounds.told,
@@ -166,7 +150,7 @@ class Improving:
             "detector": preset.detector,
             "weights": rounds.finder.get("weights", {}),
             "box_threshold": preset.box_threshold,
-            "held_out": [len(held_out), digest.hexdigest()],
+            "held_out": digest_of(held_out),
         }
         return dict(json.loads(json_bytes(plain(asked))))
 
@@ -188,13 +172,8 @@ def believing(
     scores, truth = seen
     if not truth.any() or not isinstance(tagger, HasThresholds):
         return tagger
-    beta = told**-0.5
-    own = {
-        tag: best_threshold(scores[:, row], truth[:, row], beta=beta)
-        for row, tag in enumerate(tags)
-        if truth[:, row].sum() >= _FEW
-    }
-    return tagger.with_thresholds(own, best_threshold(scores.ravel(), truth.ravel(), beta=beta))
+    own, pooled = fitted_thresholds(scores, truth, beta=told**-0.5)
+    return tagger.with_thresholds({tags[column]: limit for column, limit in own.items()}, pooled)
 
 
 def _write_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:

@@ -151,7 +151,6 @@ def train(
     scales: Mapping[str, float] = MappingProxyType({}),
     processes: Processes = ONE,
     watch: Callable[[int, Facts], None] = lambda step, facts: None,
-    save_every_s: float | None = None,
 ) -> None:
     """Train the modules in place; a run that was cut off goes on from its last saved state.
 
@@ -168,7 +167,6 @@ def train(
         processes: those that learn together.
         watch: called after each step, with how many are done and what its lesson tells. If it
             raises KeyboardInterrupt, the state is saved first.
-        save_every_s: seconds after which the state is saved again; None means two minutes.
 
     Raises:
         TrainingError: the losses are not finite any more, or the memory is too small; the message
@@ -187,12 +185,11 @@ def train(
     modules.train()
     log = _Log(schedule)
     saved = time.monotonic()
-    pause = _SAVE_EVERY_S if save_every_s is None else save_every_s
     with torch.random.fork_rng(devices=[]):
         for step in range(start, schedule.steps):
             facts = run.step(step)
             log.add(step, facts)
-            if processes.all_of(time.monotonic() - saved > pause):
+            if processes.all_of(time.monotonic() - saved > _SAVE_EVERY_S):
                 _save(state_path, run, step + 1)
                 saved = time.monotonic()
             try:

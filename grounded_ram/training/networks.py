@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from grounded_ram.checkpoints.find import TRAINED_FILES
 from grounded_ram.errors import InputError
@@ -338,8 +338,3 @@ def trained_state(networks: Networks) -> dict[str, Tensor]:
     if networks.alignment is not None:
         state |= {f"alignment.{k}": v for k, v in networks.alignment.state_dict().items()}
     return state
-
-
-def freeze(module: nn.Module) -> None:
-    """Let a module stay as it is."""
-    module.requires_grad_(False)

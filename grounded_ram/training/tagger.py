@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from grounded_ram.autolabel.run_folder import differences
 from grounded_ram.data_engine.examples import Example
 from grounded_ram.errors import InputError
 from grounded_ram.evaluation.tagging import mean_average_precision
@@ -22,11 +20,12 @@ from grounded_ram.export.files import write_json
 from grounded_ram.ram.clip_teacher import CLIPTeacher, Teacher
 from grounded_ram.ram.tag2text import Tag2Text
 from grounded_ram.runtime import pick_device, pick_dtype
+from grounded_ram.training.begun import check_begun, digest_of
 from grounded_ram.training.features import Features
 from grounded_ram.training.feed import Feed, Reading
 from grounded_ram.training.logs import open_logs
 from grounded_ram.training.loop import Facts, Schedule, train
-from grounded_ram.training.networks import Networks, Start, freeze, make_networks
+from grounded_ram.training.networks import Networks, Start, make_networks
 from grounded_ram.training.objectives import ExampleLesson, Objective, Parts
 from grounded_ram.training.processes import Processes, begin_processes
 from grounded_ram.training.trained import Measure, fitted_table, write_model
@@ -97,6 +96,17 @@ class Plan:
                 "neither --distil nor --devices"
             )
 
+    def schedule(self) -> Schedule:
+        """Return how long and how fast to learn."""
+        return Schedule(
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            batch=self.batch,
+            warmup=min(100, max(1, self.steps // 10)),
+            weight_decay=self.weight_decay,
+            muon=self.muon,
+        )
+
 
 @dataclass(frozen=True)
 class Result:
@@ -152,11 +162,13 @@ def train_tagger(
     torch.manual_seed(plan.seed)
     networks = make_networks(plan.start, tags)
     bad: dict[str, str] = {}
-    lesson = _lesson(networks, examples, plan, teacher, (processes, device, bad.__setitem__))
+    kept = _features(networks, plan, device)
+    feed = _feed(networks, examples, plan, (processes, kept, bad.__setitem__))
+    lesson = _lesson(networks, feed, plan, teacher, (processes, device))
     if processes.rank == 0:  # not before all that may be refused
         folder.mkdir(parents=True, exist_ok=True)
         write_json(asked, folder / PLAN, indent=1)
-    measure = Measure(networks, held_out, device, _features(networks, plan, device))
+    measure = Measure(networks, held_out, device, kept)
     silent = processes.rank > 0
     with open_logs(folder, tensorboard=plan.tensorboard, silent=silent) as log:
 
@@ -171,7 +183,7 @@ def train_tagger(
         train(
             lesson.objective,
             lesson,
-            _schedule(plan),
+            plan.schedule(),
             state_path=folder / STATE,
             seed=plan.seed,
             scales={"network.visual_encoder": plan.encoder_rate},
@@ -211,19 +223,19 @@ def frequent_tags(
 
 def _lesson(
     networks: Networks,
-    examples: Sequence[Example],
+    feed: Feed,
     plan: Plan,
     teacher: Teacher | None,
-    where: tuple[Processes, torch.device, Callable[[str, str], None]],
+    where: tuple[Processes, torch.device],
 ) -> ExampleLesson:
     """Put together what learns, and what it learns from."""
-    processes, device, on_bad = where
+    processes, device = where
     if plan.distil and teacher is None:
         if plan.start.labels is None:
             raise InputError("distillation needs CLIP: name the text encoder as start.labels")
         teacher = CLIPTeacher(plan.start.labels)
     if plan.freeze_encoder:
-        freeze(networks.network.visual_encoder)
+        networks.network.visual_encoder.requires_grad_(False)
     if not networks.learnt_codes and not isinstance(networks.network, Tag2Text):
         networks.network.label_embed.requires_grad_(False)  # as in the official training
     parts = Parts(
@@ -233,13 +245,29 @@ def _lesson(
         teacher=teacher,
         gather=processes.gather if processes.count > 1 else None,
     )
+    return ExampleLesson(
+        Objective(networks.network, parts).to(device),
+        feed,
+        device=device,
+        dtype=pick_dtype(plan.dtype, device),
+        at_once=plan.at_once or plan.batch,
+    )
+
+
+def _feed(
+    networks: Networks,
+    examples: Sequence[Example],
+    plan: Plan,
+    how: tuple[Processes, Features | None, Callable[[str, str], None]],
+) -> Feed:
+    """Return what gives the examples of each step."""
+    processes, kept, on_bad = how
     reading = Reading(
         image_size=networks.network.config.image_size,
         least_crop=plan.least_crop,
         workers=plan.workers,
     )
-    kept = _features(networks, plan, device)
-    feed = Feed(
+    return Feed(
         examples,
         networks.tags,
         reading,
@@ -249,13 +277,6 @@ def _lesson(
         count=processes.count,
         on_bad=on_bad,
         features=None if kept is None else kept.of([one.image for one in examples], on_bad),
-    )
-    return ExampleLesson(
-        Objective(networks.network, parts).to(device),
-        feed,
-        device=device,
-        dtype=pick_dtype(plan.dtype, device),
-        at_once=plan.at_once or plan.batch,
     )
 
 
@@ -274,31 +295,12 @@ def _asked(
     Raises:
         InputError: it is not; the message tells in what.
     """
-    digest = hashlib.sha256()
-    for example in examples:
-        digest.update(repr(example).encode())
     asked: dict[str, Any] = json.loads(
         json.dumps({**_decisive(plan), "tags": list(tags)}, default=str)
     )
-    asked["examples"] = [len(examples), digest.hexdigest()]
-    path = folder / PLAN
-    if path.exists() and (found := differences(_read_plan(path), asked)):
-        raise InputError(
-            f"{str(folder)!r} was begun otherwise:\n  "
-            + "\n  ".join(found)
-            + "\nType the command as it was, or choose another folder with -o"
-        )
+    asked["examples"] = digest_of(examples)
+    check_begun(folder / PLAN, asked)
     return asked
-
-
-def _read_plan(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(
-            f"{str(path)!r} is damaged: {error}. Put it back as it was, or choose another folder "
-            "with -o"
-        ) from error
 
 
 def _decisive(plan: Plan) -> dict[str, Any]:
@@ -316,17 +318,6 @@ def _write_bad(path: Path, bad: Mapping[str, str]) -> None:
     if bad:
         lines = [json.dumps({"image": image, "reason": why}) for image, why in sorted(bad.items())]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _schedule(plan: Plan) -> Schedule:
-    return Schedule(
-        steps=plan.steps,
-        learning_rate=plan.learning_rate,
-        batch=plan.batch,
-        warmup=min(100, max(1, plan.steps // 10)),
-        weight_decay=plan.weight_decay,
-        muon=plan.muon,
-    )
 
 
 def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:

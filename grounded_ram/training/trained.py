@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from grounded_ram.checkpoints.find import TRAINED_FILES
 from grounded_ram.data_engine.examples import Example
-from grounded_ram.errors import GroundedRAMError
+from grounded_ram.data_engine.pictures import pixels_of
 from grounded_ram.export.files import write_json
-from grounded_ram.images import load_image
 from grounded_ram.ram.plus import RAMPlus
 from grounded_ram.tagging.ram import QueryTagger, TableTagger
 from grounded_ram.tagging.ram_plus import RAMPlusTagger
@@ -48,13 +47,30 @@ def fitted_table(
         truth: (N, L) what they show.
     """
     vocabulary = official_vocabulary()
-    pooled = best_threshold(scores.ravel(), truth.ravel()) if truth.any() else _USUAL_THRESHOLD
-    thresholds = [
-        best_threshold(scores[:, i], truth[:, i]) if truth[:, i].sum() >= _FEW else pooled
-        for i in range(len(tags))
-    ]
+    own, pooled = fitted_thresholds(scores, truth)
     kinds = tuple(vocabulary.kind(tag) or "object" for tag in tags)
+    thresholds = [own.get(column, pooled) for column in range(len(tags))]
     return TagTable(tuple(tags), kinds, np.array(thresholds, np.float32))
+
+
+def fitted_thresholds(
+    scores: NDArray[np.float32], truth: NDArray[np.bool_], *, beta: float = 1.0
+) -> tuple[dict[int, float], float]:
+    """Return the threshold of the best F-beta of each tag that is not rare, and of all together.
+
+    Args:
+        scores: (N, L) of held-out pictures.
+        truth: (N, L) what they show.
+        beta: how many times as much recall counts as precision.
+    """
+    if not truth.any():
+        return {}, _USUAL_THRESHOLD
+    own = {
+        column: best_threshold(scores[:, column], truth[:, column], beta=beta)
+        for column in range(truth.shape[1])
+        if truth[:, column].sum() >= _FEW
+    }
+    return own, best_threshold(scores.ravel(), truth.ravel(), beta=beta)
 
 
 def write_model(networks: Networks, table: TagTable, folder: Path) -> None:
@@ -131,11 +147,10 @@ class Measure:
         for start in range(0, len(self.examples), tagger.batch_size):
             pictures = []
             for example in self.examples[start : start + tagger.batch_size]:
-                try:
-                    pictures.append(load_image(example.image).pixels)
-                except (GroundedRAMError, OSError) as error:
-                    self.bad[example.image] = str(error)
+                pixels = pixels_of(example.image, self.bad.__setitem__)
+                if pixels is None:
                     continue
+                pictures.append(pixels)
                 shown = set(example.tags)
                 truth.append(np.array([[tag in shown for tag in tags]]))
             scores.append(tagger.scores(pictures))

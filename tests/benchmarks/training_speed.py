@@ -14,7 +14,7 @@ import torch
 
 from grounded_ram.training.feed import ExampleBatch
 from grounded_ram.training.loop import Schedule, make_optimizers
-from grounded_ram.training.networks import Start, freeze, make_networks
+from grounded_ram.training.networks import Start, make_networks
 from grounded_ram.training.objectives import Objective, Parts
 
 STEPS = 3
@@ -25,7 +25,7 @@ def seconds_a_picture(backend: str, batch: int, *, frozen: bool, captions: bool)
     start = Start(backend=backend, random=True, captions=captions)
     networks = make_networks(start, TAGS)
     if frozen:
-        freeze(networks.network.visual_encoder)
+        networks.network.visual_encoder.requires_grad_(False)
     objective = Objective(
         networks.network, Parts(text=networks.text, tokenizer=networks.tokenizer)
     ).train()

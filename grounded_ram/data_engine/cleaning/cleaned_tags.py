@@ -22,7 +22,7 @@ from grounded_ram.data_engine.cleaning.embedding import Embedder, TaggerEmbedder
 from grounded_ram.data_engine.cleaning.regions import Region, Regions, Viewer
 from grounded_ram.data_engine.cleaning.verdicts import Cleaning, Verdict, judge
 from grounded_ram.data_engine.examples import Example
-from grounded_ram.data_engine.generating import pixels_of
+from grounded_ram.data_engine.pictures import pixels_of
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.vocabulary.labelling import UNJUDGED, Words
 from grounded_ram.vocabulary.table import PLACED, official_vocabulary
@@ -132,7 +132,7 @@ def _see(
     regions, viewer = into
     wanted = {place: Tags.of(filter(has_place, dict.fromkeys(one.tags))) for place, one in examples}
     asked = [(place, one) for place, one in examples if len(wanted[place])]
-    read = {place: pixels_of(one, on_bad) for place, one in asked}
+    read = {place: pixels_of(one.image, on_bad) for place, one in asked}
     images = {place: image for place, image in read.items() if image is not None}
     if images:
         some = list(images.values())

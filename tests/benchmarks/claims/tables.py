@@ -30,8 +30,8 @@ from grounded_ram.tagging.captions import CaptioningTagger
 from grounded_ram.tagging.ram import RAMTagger, prepare
 from grounded_ram.training.features import Features
 from grounded_ram.training.feed import Feed, Reading
-from grounded_ram.training.loop import Schedule, train
-from grounded_ram.training.networks import Start, freeze, make_networks
+from grounded_ram.training.loop import train
+from grounded_ram.training.networks import Start, make_networks
 from grounded_ram.training.objectives import ExampleLesson, Objective, Parts
 from grounded_ram.training.tagger import MODEL, STATE, Plan, Result, train_tagger
 from grounded_ram.training.trained import Measure
@@ -287,7 +287,7 @@ def without_self_attention(study: Study, exact_map: float) -> Row:
     network = networks.network
     assert isinstance(network, RAM)
     _add_self_attention(network.tagging_head, network.config.head_sizes())
-    freeze(network.visual_encoder)
+    network.visual_encoder.requires_grad_(False)
     kept = Features(study.features, network.visual_encoder.eval(), CPU)
     feed = Feed(
         [Example(page.image, page.truth) for page in study.pages],
@@ -300,21 +300,10 @@ def without_self_attention(study: Study, exact_map: float) -> Row:
     objective = Objective(network, Parts())
     lesson = ExampleLesson(objective, feed, device=CPU, dtype=torch.float32, at_once=plan.batch)
     state = study.folder / "self-attention" / STATE
-    train(objective, lesson, _schedule(plan), state_path=state, seed=plan.seed)
+    train(objective, lesson, plan.schedule(), state_path=state, seed=plan.seed)
     held_out = [Example(page.image, page.truth) for page in study.test]
     with_it = mean_average_precision(*Measure(networks, held_out, CPU, kept)())
     return {"without self-attention": exact_map, "with it": with_it, **_times()}
-
-
-def _schedule(plan: Plan) -> Schedule:
-    return Schedule(
-        steps=plan.steps,
-        learning_rate=plan.learning_rate,
-        batch=plan.batch,
-        warmup=min(100, max(1, plan.steps // 10)),
-        weight_decay=plan.weight_decay,
-        muon=plan.muon,
-    )
 
 
 def _add_self_attention(head: TagDecoder, sizes: HeadSizes) -> None:
