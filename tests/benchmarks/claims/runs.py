@@ -67,4 +67,4 @@ def measure_seed(asked: argparse.Namespace, seed: int) -> dict[str, dict[str, fl
         clip=clip,
         steps=asked.steps,
     )
-    return measure(study, folder / "results.json")
+    return measure(study, folder / "results.json", asked.claims.split(","))

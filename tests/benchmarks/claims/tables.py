@@ -18,7 +18,7 @@ from grounded_ram import GroundedRAM
 from grounded_ram.annotation import Reason
 from grounded_ram.data_engine.caption_tags import parsed
 from grounded_ram.data_engine.cleaning.cleaned_tags import clean_tags
-from grounded_ram.data_engine.examples import Example
+from grounded_ram.data_engine.examples import Caption, Example
 from grounded_ram.data_engine.generating import Generator
 from grounded_ram.data_engine.parsing.parser import ParsedTag, find_parser
 from grounded_ram.evaluation.tagging import mean_average_precision
@@ -222,38 +222,53 @@ def _in_tens(images: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
 
 def guided_captions(study: Study) -> Row:
     """Claim 4: tags make captions name more of what is there, and steer them."""
-    start = replace(study.plan().start, captions=True)
-    plan = study.plan(start=start)
-    result = study.train("captions", tags_of_captions(study.pages), plan)
-    model = GroundedRAM(
-        preset="tiny", tagger="ram-captions:swin-l", weights={"tagger": result.model}, device="cpu"
-    )
-    writer = model.tagger
-    assert isinstance(writer, CaptioningTagger)
+    examples = tags_of_captions(study.pages)
+    unguided = [replace(one, captions=tuple(map(_untagged, one.captions))) for one in examples]
+    writer, plain = _writer(study, "captions", examples), _writer(study, "unguided", unguided)
     pages, pixels = study.test[:200], study.pixels(200)
     rng = np.random.default_rng(study.seed)
     true = [[name for name in page.truth if PLAIN[name] == "object"] for page in pages]
     seen = [[n for n in tags.names if PLAIN[n] == "object"] for tags in writer.tag(pixels)]
+    nothing: list[list[str]] = [[] for _ in pages]
     others = [
         [str(rng.choice([name for name in CATEGORIES if name not in page.truth]))] for page in pages
     ]
-    row = {}
-    for title, tags in (("no tags", [[] for _ in pages]), ("own tags", seen), ("true tags", true)):
-        told = _told(writer.caption(pixels, tags=tags, max_length=40))
-        pairs = list(zip(told, map(set, true), strict=True))
+    told = {
+        "learnt without tags": _told(plain, pixels, nothing),
+        "with its own tags": _told(writer, pixels, seen),
+        "with true tags": _told(writer, pixels, true),
+    }
+    row: Row = {}
+    for title, captions in told.items():
+        pairs = list(zip(captions, map(set, true), strict=True))
         row[f"{title}: things named"] = _ratio(sum(len(a & b) for a, b in pairs), pairs, 1)
         row[f"{title}: of them right"] = _ratio(sum(len(a & b) for a, b in pairs), pairs, 0)
-    told = _told(writer.caption(pixels, tags=others, max_length=40))
-    hits = [other[0] in names for other, names in zip(others, told, strict=True)]
-    row["another tag: named"] = float(np.mean(hits))
-    plain = _told(writer.caption(pixels, tags=[[] for _ in pages], max_length=40))
-    hits = [other[0] in names for other, names in zip(others, plain, strict=True)]
-    row["the same tag, not given: named"] = float(np.mean(hits))
+    for title, some in (
+        ("another tag: named", _told(writer, pixels, others)),
+        ("that tag by its own tags: named", told["with its own tags"]),
+    ):
+        row[title] = float(np.mean([o[0] in names for o, names in zip(others, some, strict=True)]))
     return row
 
 
-def _told(captions: Sequence[str]) -> list[set[str]]:
-    """Return the categories that captions name."""
+def _untagged(caption: Caption) -> Caption:
+    return replace(caption, tags=())
+
+
+def _writer(study: Study, name: str, examples: Sequence[Example]) -> CaptioningTagger:
+    """Train a tagger that writes captions."""
+    plan = study.plan(start=replace(study.plan().start, captions=True))
+    weights = {"tagger": study.train(name, examples, plan).model}
+    model = GroundedRAM(preset="tiny", tagger="ram-captions:swin-l", weights=weights, device="cpu")
+    assert isinstance(model.tagger, CaptioningTagger)
+    return model.tagger
+
+
+def _told(
+    writer: CaptioningTagger, pixels: Sequence[NDArray[np.uint8]], given: Sequence[Sequence[str]]
+) -> list[set[str]]:
+    """Return the categories that captions name, which are guided by the tags given."""
+    captions = writer.caption(pixels, tags=given, max_length=40)
     return [
         {tag.name for tag in tags if tag.name in CATEGORIES}
         for tags in BookParser().parse(captions)
@@ -279,9 +294,11 @@ class SelfAttending(nn.Module):
         return out
 
 
-def without_self_attention(study: Study, exact_map: float) -> Row:
+def without_self_attention(study: Study) -> Row:
     """Claim 5: queries need not look at each other."""
     plan = study.plan()
+    exact = [Example(page.image, page.truth) for page in study.pages]
+    without = study.train("exact", exact, plan).mean_ap
     torch.manual_seed(plan.seed)
     networks = make_networks(plan.start, NAMES)
     network = networks.network
@@ -290,7 +307,7 @@ def without_self_attention(study: Study, exact_map: float) -> Row:
     network.visual_encoder.requires_grad_(False)
     kept = Features(study.features, network.visual_encoder.eval(), CPU)
     feed = Feed(
-        [Example(page.image, page.truth) for page in study.pages],
+        exact,
         NAMES,
         Reading(image_size=network.config.image_size),
         batch=plan.batch,
@@ -303,7 +320,7 @@ def without_self_attention(study: Study, exact_map: float) -> Row:
     train(objective, lesson, plan.schedule(), state_path=state, seed=plan.seed)
     held_out = [Example(page.image, page.truth) for page in study.test]
     with_it = mean_average_precision(*Measure(networks, held_out, CPU, kept)())
-    return {"without self-attention": exact_map, "with it": with_it, **_times()}
+    return {"without self-attention": without, "with it": with_it, **_times()}
 
 
 def _add_self_attention(head: TagDecoder, sizes: HeadSizes) -> None:
@@ -336,32 +353,33 @@ def _seconds(head: nn.Module, queries: Tensor, memory: Tensor) -> float:
     return min(spent)
 
 
-CLAIMS: Mapping[str, str] = {
-    "1": "Tags parsed from captions suffice to learn tagging",
-    "2": "The data engine: generation, cleaning, a second model",
-    "3": "Names that were never trained",
-    "4": "Captions guided by tags",
-    "5": "No self-attention among the queries",
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the papers.
+
+    Args:
+        title: what it says.
+        measure: finds its numbers for one seed.
+    """
+
+    title: str
+    measure: Callable[[Study], Row]
+
+
+CLAIMS: Mapping[str, Claim] = {
+    "1": Claim("Tags parsed from captions suffice to learn tagging", from_captions),
+    "2": Claim("The data engine: generation, cleaning, a second model", by_data_engine),
+    "3": Claim("Names that were never trained", of_new_names),
+    "4": Claim("Captions guided by tags", guided_captions),
+    "5": Claim("No self-attention among the queries", without_self_attention),
 }
 
 
-def measure(study: Study, path: Path) -> dict[str, Row]:
-    """Return a row for each claim; each is written down once it is known."""
+def measure(study: Study, path: Path, wanted: Iterable[str] = CLAIMS) -> dict[str, Row]:
+    """Return a row for each claim wanted; each is written down once it is known."""
     rows: dict[str, Row] = json.loads(path.read_text()) if path.exists() else {}
-
-    def note(number: str, row: Row) -> None:
-        rows[number] = row
-        path.write_text(json.dumps(rows, indent=1))
-
-    if "1" not in rows:
-        note("1", from_captions(study))
-    exact_map = rows["1"]["exact tags"]
-    for number, claim in {
-        "4": lambda: guided_captions(study),
-        "5": lambda: without_self_attention(study, exact_map),
-        "3": lambda: of_new_names(study),
-        "2": lambda: by_data_engine(study),
-    }.items():
+    for number in wanted:
         if number not in rows:
-            note(number, claim())
+            rows[number] = CLAIMS[number].measure(study)
+            path.write_text(json.dumps(rows, indent=1))
     return rows
