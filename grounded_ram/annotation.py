@@ -109,6 +109,7 @@ class Reason(str, Enum):
     UNSURE = "the segmenter is not sure of its mask"
     UNSTABLE = "its mask changes with the segmenter's threshold"
     CONTRADICTED = "the tagger does not see it there"
+    UNSEEN = "no box was found, and the tagger does not see it"
     OUTLIER = "it looks unlike the others of its label"
     LOW_SCORE = "its combined score is too low"
 

@@ -19,9 +19,10 @@ STEPS = {
 
 
 class Unfound(str, Enum):
-    """What becomes of a tag that the detector does not find."""
+    """Which tags without a region go."""
 
     keep = "keep"
+    unseen = "unseen"
     remove = "remove"
 
 
@@ -79,5 +80,9 @@ DetectorName = Annotated[
     typer.Option(help="What finds the regions of tags.", show_default="the preset's"),
 ]
 UnfoundTags = Annotated[
-    Unfound, typer.Option(help="What becomes of tags of things that no region is found of.")
+    Unfound,
+    typer.Option(
+        help="Which tags that no region is found of go: none, those that the first model does not "
+        "see in the picture either, or all of things that have a place."
+    ),
 ]

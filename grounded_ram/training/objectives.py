@@ -70,10 +70,19 @@ class Objective(nn.Module):
         network: of the RAM family.
         parts: what learns beside it.
         gamma_neg: of the asymmetric loss; RAM's and Tag2Text's by default.
+        distil_weight: factor on the loss of distillation; the official training has none.
     """
 
-    def __init__(self, network: Network, parts: Parts, *, gamma_neg: float = 7.0) -> None:
+    def __init__(
+        self,
+        network: Network,
+        parts: Parts,
+        *,
+        gamma_neg: float = 7.0,
+        distil_weight: float = 1.0,
+    ) -> None:
         super().__init__()
+        self.distil_weight = distil_weight
         self.network = network
         self.parts = parts
         self.gamma_neg = gamma_neg
@@ -105,9 +114,9 @@ class Objective(nn.Module):
         if self.parts.text is not None and len(told):
             losses["caption"] = self._captions(self.parts.text, tokens, batch, told)
         if self.parts.teacher is not None and not isinstance(self.network, Tag2Text):
-            losses["distillation"] = distillation_loss(
-                tokens[:, 0], self.parts.teacher.images(batch.images)
-            )
+            seen_by_teacher = self.parts.teacher.images(batch.images)
+            away = distillation_loss(tokens[:, 0], seen_by_teacher)
+            losses["distillation"] = self.distil_weight * away
             if isinstance(self.network, RAMPlus) and len(told):
                 losses["alignment"] = self._text_alignment(self.network, tokens, batch, told)
         # Other processes wait for ours to tell its pairs, though there be none.

@@ -147,7 +147,7 @@ def train_tagger(
         tags: L names to learn; see ``frequent_tags``.
         folder: of the training: its state, its logs and in ``model`` the result.
         plan: how.
-        teacher: instead of the CLIP that ``plan`` names.
+        teacher: instead of the CLIP that ``plan`` names, if the plan is to distil.
         watch: called after each step, with how many are done and what was measured.
 
     Raises:
@@ -242,7 +242,7 @@ def _lesson(
         text=networks.text,
         alignment=networks.alignment,
         tokenizer=networks.tokenizer,
-        teacher=teacher,
+        teacher=teacher if plan.distil else None,
         gather=processes.gather if processes.count > 1 else None,
     )
     return ExampleLesson(

@@ -101,6 +101,14 @@ def test_the_loss_of_tags_weighs_as_much_as_that_of_captions(tmp_path: Path) -> 
     torch.testing.assert_close(together, learner.network.fc.weight.grad * ratio)
 
 
+def test_distillation_counts_as_much_as_its_weight_says(tmp_path: Path) -> None:
+    once, batch = objective(tmp_path, "ram"), batch_of(tmp_path)
+    thrice = Objective(once.network, once.parts, distil_weight=3.0)
+    found = losses_of(once, batch), losses_of(thrice, batch)
+    assert found[1]["distillation"] == pytest.approx(3 * found[0]["distillation"])
+    assert found[1]["tags"] == found[0]["tags"]
+
+
 def test_equal_captions_are_no_wrong_pairs(tmp_path: Path) -> None:
     learner, batch = objective(tmp_path, "tag2text").eval(), batch_of(tmp_path, 4)
     alike = replace(batch, captions=("a red square",) * 4)

@@ -143,6 +143,22 @@ def test_a_teacher_is_learnt_from(examples: list[Example], plan: Plan, tmp_path:
     assert seen[-1]["distillation"] < 0.5 * seen[0]["distillation"]
 
 
+def test_a_teacher_is_not_asked_unless_that_is_wanted(
+    examples: list[Example], plan: Plan, tmp_path: Path
+) -> None:
+    seen: list[dict[str, float]] = []
+    train_tagger(
+        examples,
+        [],
+        TAGS,
+        tmp_path / "run",
+        plan,
+        teacher=Seer(),
+        watch=lambda step, facts: seen.append(facts),
+    )
+    assert set(seen[-1]) == {"tags"}
+
+
 def test_distillation_without_clip_is_refused(
     examples: list[Example], plan: Plan, tmp_path: Path
 ) -> None:

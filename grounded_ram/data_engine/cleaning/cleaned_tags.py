@@ -1,7 +1,8 @@
 """Wrong tags of pictures removed: what the data engine does with the tags of captions.
 
-A detector looks for exactly the tags of a picture; a tag goes where all of its regions go. Tags
-that have no place, scenes, attributes and actions, have no regions, and stay as they are.
+A detector looks for exactly the tags of a picture; a tag goes where all of its regions go. Of tags
+without a region, of which there can be none of scenes, attributes and actions, the tagger says
+whether it sees them in the whole picture.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -27,8 +28,9 @@ from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.vocabulary.labelling import UNJUDGED, Words
 from grounded_ram.vocabulary.table import PLACED, official_vocabulary
 
-Unfound = Literal["keep", "remove"]
-"""What becomes of a tag that the detector does not find."""
+Unfound = Literal["keep", "unseen", "remove"]
+"""Which tags without a region go: none, those that the tagger does not see in the picture either,
+or all that have a place."""
 
 WORDS = Words()
 
@@ -94,7 +96,9 @@ def clean_tags(
         model: its detector finds the regions, its tagger says what it sees in them.
         settings: how wrong tags are told; None means the usual way.
         embedder: says how a region looks; None means the tagger's own image encoder.
-        unfound: what becomes of tags that have a place, and for which no region is found.
+        unfound: which tags without a region go. "unseen": what the tagger knows and does not see at
+            its own threshold, be it of a kind that has a place or not (Zhang et al., 2023, section
+            3.3, ask the tagger, too). "remove": what has a place, whatever the tagger sees.
         on_done: told how many pictures have been looked at.
         on_bad: told the path and the reason of each picture that cannot be read; it keeps its tags.
 
@@ -106,13 +110,12 @@ def clean_tags(
     look = partial(model.tagger.tag, threshold=0.0) if settings.contradictions else None
     viewer = Viewer(embedder or TaggerEmbedder(model.tagger), look, WORDS, margin=settings.margin)
     with tempfile.TemporaryFile() as file:
-        regions = Regions(file)
-        unread = set[int]()
+        views = _Views(Regions(file), viewer)
         for some in _batches(list(enumerate(examples))):
-            unread |= _see(some, model, (regions, viewer), on_bad)
+            _see([pair for pair in some if _is_asked(pair[1], unfound)], model, views, on_bad)
             on_done(some[-1][0] + 1)
-        rows = _verdicts(regions, judge(regions, settings))
-        return _decide(examples, rows, unread, unfound)
+        rows = _verdicts(views.regions, judge(views.regions, settings))
+        return _decide(examples, rows, views, unfound)
 
 
 def has_place(tag: str) -> bool:
@@ -122,28 +125,59 @@ def has_place(tag: str) -> bool:
     return kind == UNJUDGED or (kind in PLACED and vocabulary.is_worth_grounding(tag, kind))
 
 
+@dataclass(eq=False)
+class _Views:
+    """What was seen of the examples."""
+
+    regions: Regions
+    viewer: Viewer
+    known: frozenset[str] = frozenset()
+    """What the tagger can see; nothing before it has looked at a picture."""
+    whole: dict[int, Tags] = field(default_factory=dict)
+    """What it sees in the picture of an example, by the place of that."""
+    unread: set[int] = field(default_factory=set)
+    """Places of the examples whose pictures cannot be read."""
+
+    def misses(self, tag: str, place: int) -> bool:
+        """Tell whether the tagger looked for a tag, and did not see it."""
+        return (
+            place in self.whole
+            and any(WORDS.speaks_for(name, tag) for name in self.known)
+            and not any(WORDS.speaks_for(name, tag) for name in self.whole[place].names)
+        )
+
+
+def _is_asked(example: Example, unfound: Unfound) -> bool:
+    """Tell whether a picture has to be looked at."""
+    return any(map(has_place, example.tags)) or (unfound == "unseen" and len(example.tags) > 0)
+
+
 def _see(
     examples: Sequence[tuple[int, Example]],
     model: GroundedRAM,
-    into: tuple[Regions, Viewer],
+    views: _Views,
     on_bad: Callable[[str, str], None],
-) -> set[int]:
-    """Find the regions of some pictures' tags, look at each, and return what cannot be read."""
-    regions, viewer = into
-    wanted = {place: Tags.of(filter(has_place, dict.fromkeys(one.tags))) for place, one in examples}
-    asked = [(place, one) for place, one in examples if len(wanted[place])]
-    read = {place: pixels_of(one.image, on_bad) for place, one in asked}
+) -> None:
+    """Look at some pictures, and at the regions of their tags."""
+    read = {place: pixels_of(one.image, on_bad) for place, one in examples}
     images = {place: image for place, image in read.items() if image is not None}
-    if images:
-        some = list(images.values())
-        threshold = model.preset.box_threshold
-        found = model.detector.detect(some, [wanted[row] for row in images], threshold=threshold)
-        seen = model.tagger.tag(some)
-        for place, image, boxes, tags in zip(images, some, found, seen, strict=True):
-            if len(boxes):
-                known = _known(str(place), boxes, tags, viewer.alone(image, boxes))
-                regions.add(known, viewer.embed(image, boxes))
-    return read.keys() - images.keys()
+    views.unread |= read.keys() - images.keys()
+    if not images:
+        return
+    if not views.known:
+        (every,) = model.tagger.tag([next(iter(images.values()))], threshold=0.0)
+        views.known = frozenset(every.names)
+    views.whole |= zip(images, model.tagger.tag([*images.values()]), strict=True)
+    placed = {place: Tags.of(filter(has_place, dict.fromkeys(one.tags))) for place, one in examples}
+    asked = [place for place in images if len(placed[place])]
+    some, wanted = [images[place] for place in asked], [placed[place] for place in asked]
+    threshold = model.preset.box_threshold
+    found = model.detector.detect(some, wanted, threshold=threshold) if asked else []
+    for place, image, boxes in zip(asked, some, found, strict=True):
+        if len(boxes):
+            alone = views.viewer.alone(image, boxes)
+            known = _known(str(place), boxes, views.whole[place], alone)
+            views.regions.add(known, views.viewer.embed(image, boxes))
 
 
 def _known(
@@ -179,27 +213,35 @@ def _verdicts(regions: Regions, verdicts: Sequence[Verdict]) -> dict[str, dict[s
 def _decide(
     examples: Sequence[Example],
     rows: Mapping[str, Mapping[str, list[_Judged]]],
-    unread: Collection[int],
+    views: _Views,
     unfound: Unfound,
 ) -> CleanedTags:
-    """Take from each picture the tags of which no region is left."""
+    """Take from each picture the tags that their regions, or the lack of any, speak against."""
     cleaned, removed, untouched = list[Example](), list[RemovedTag](), Counter[str]()
     for place, example in enumerate(examples):
         gone = dict[str, RemovedTag]()
         found = rows.get(str(place), {})
         for tag in example.tags:
             own = found.get(tag, [])
+            why = UNREAD if place in views.unread else _untouched(tag, found)
             if own and all(verdict.reason for _, verdict in own):
                 gone[tag] = _removed(example, own)
+            elif not own and (reason := _against(why, unfound, partial(views.misses, tag, place))):
+                gone[tag] = RemovedTag(example.image, tag, reason)
             elif not own:
-                why = UNREAD if place in unread else _untouched(tag, found)
-                if why == str(Reason.NO_BOX) and unfound == "remove":
-                    gone[tag] = RemovedTag(example.image, tag, Reason.NO_BOX)
-                else:
-                    untouched[why] += 1
+                untouched[why] += 1
         removed += gone.values()
         cleaned.append(_without(example, gone))
     return CleanedTags(tuple(cleaned), tuple(removed), dict(untouched))
+
+
+def _against(why: str, unfound: Unfound, misses: Callable[[], bool]) -> Reason | None:
+    """Return what speaks against a tag without a region, by why it has none."""
+    if unfound == "remove" and why == Reason.NO_BOX:
+        return Reason.NO_BOX
+    if unfound == "unseen" and why in (Reason.NO_BOX, NO_PLACE) and misses():
+        return Reason.UNSEEN
+    return None
 
 
 def _without(example: Example, gone: Collection[str]) -> Example:

@@ -109,6 +109,16 @@ IRREGULAR_DEGREES = {
 }  # fmt: skip
 """Comparatives and superlatives that no rule makes."""
 
+SHADES = words("dark deep light pale")
+"""Before one of ``COLORS``: one attribute with it."""
+
+COLORS = words(
+    """
+    beige blond blue brown cyan gray green lavender maroon orange pink purple red tan teal turquoise
+    violet yellow
+    """
+)
+
 MATERIALS = words(
     """
     acrylic aluminium aluminum bamboo brass brick bronze canvas cardboard cement ceramic chrome

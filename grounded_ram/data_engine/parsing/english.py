@@ -72,11 +72,14 @@ QUANTITIES = words(
 PLACES_OF_THINGS = words(
     """
     area beginning bottom center centre corner direction distance east edge end exterior front
-    height inside interior left length location middle midst north outside place position rear
-    right side south spot start surrounding surroundings top way west width
+    height inside interior left left-hand length location middle midst north outside place position
+    rear right right-hand side south spot start surrounding surroundings top way west width
     """
 )
 """Where something is within the picture or another thing."""
+
+SIDES = words("left right left-hand right-hand")
+"""Before a noun: which of two it is, or from where; in no tag."""
 
 MEDIA = words(
     """

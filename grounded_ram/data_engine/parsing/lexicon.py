@@ -125,7 +125,15 @@ class Lexicon:
 
     def is_whole(self, text: str) -> bool:
         """Tell whether a word with hyphens is one word rather than several."""
-        return text in self.kinds or text in ADJECTIVES or text.endswith(_BODILY)
+        if text in self.kinds or text in ADJECTIVES or text in PLACES_OF_THINGS:
+            return True
+        return text.endswith(_BODILY) or self._is_participle(text)
+
+    def _is_participle(self, text: str) -> bool:
+        """Tell whether a word with hyphens ends in a participle, as "snow-covered"."""
+        first, _, last = text.rpartition("-")
+        verb = infinitive(last) if first else None
+        return verb is not None and verb[1] == "ed" and last != verb[0] and last not in self._nouns
 
     def kind(self, noun: str) -> str:
         """Return the kind of the tag that a noun or compound in the singular makes."""
@@ -167,7 +175,7 @@ class Lexicon:
     def _open_class(self, text: str) -> Word:
         noun, plural = singular(text, self._nouns | self._adjectives)
         verb = infinitive(text)
-        adjective = positive(text, self._adjectives)
+        adjective = text if self._is_participle(text) else positive(text, self._adjectives)
         is_usual = noun in self._nouns
         if plural and not is_usual and self.kinds.get(noun) == "attribute":
             adjective = noun

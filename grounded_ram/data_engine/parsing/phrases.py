@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grounded_ram.data_engine.parsing.adjectives import MATERIALS
+from grounded_ram.data_engine.parsing.adjectives import COLORS, MATERIALS, SHADES
 from grounded_ram.data_engine.parsing.english import (
     MEDIA,
     MEDIA_VERBS,
     PLACES_OF_THINGS,
     QUANTITIES,
+    SIDES,
     VAGUE,
     words,
 )
@@ -27,6 +28,7 @@ from grounded_ram.data_engine.parsing.verbs import PARTICLES
 _UNSEEN = MEDIA | PLACES_OF_THINGS | VAGUE
 _ADVERBIAL = frozenset(["downtown", "uptown"])  # after a noun: where it is
 _WORN_AFTER = words("with in his her their my your")
+_HAND = (["left", "hand"], ["right", "hand"])  # before "side": no hand
 _VOID = words("instead empty free devoid bare absence lack void rather except")
 _LONGEST_COMPOUND = 3  # words of one that the vocabulary has not
 _LONGEST_LIST = 20  # words that are looked through for the "or" of a list, or for what is worn
@@ -69,11 +71,29 @@ def joined(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
             length, compound = _longest(tokens[at : at + most], compounds)
             if compound:
                 token = _as_one(compound, tokens[at + length - 1], lexicon)
+        if length == 1 and _is_shade(tokens[at : at + 3], lexicon):
+            color = tokens[at + 1]
+            token = replace(color, text=f"{token.text} {color.text}", name=_shade(token, color))
+            length = 2
         if token.text == "glasses" and _are_worn(found):
             token = replace(token, name="glasses")
         found.append(token)
         at += length
     return found
+
+
+def _is_shade(tokens: Sequence[Token], lexicon: Lexicon) -> bool:
+    """Tell whether tokens begin with a shade of a color, as "light blue", and not "blue sky"."""
+    if [token.role for token in tokens[:2]] != ["adjective", "adjective"]:
+        return False
+    shade, color = tokens[:2]
+    if shade.name not in SHADES or color.name not in COLORS:
+        return False
+    return not _longest(tokens[1:], lexicon.compounds.get(color.text, {}))[1]
+
+
+def _shade(shade: Token, color: Token) -> str:
+    return f"{shade.name} {color.name}"
 
 
 def _acts(before: Token | None, token: Token) -> bool:
@@ -215,8 +235,7 @@ class _Text:
         nouns, modifiers = self._nouns, self._modifiers
         self._nouns, self._modifiers = [], []
         if not nouns:
-            for name in modifiers:
-                self._add(name, "attribute")
+            self._describe(modifiers)
             self._is_bare = self._is_bare and not modifiers
             return
         self._is_bare = False
@@ -229,13 +248,24 @@ class _Text:
             self._of_picture = dropped.name in MEDIA
             if dropped.name in PLACES_OF_THINGS:
                 modifiers = []
-        for name in modifiers:
-            self._add(name, "attribute")
+                if [noun.name for noun in nouns[-2:]] in _HAND:
+                    del nouns[-2:]
+        self._describe(modifiers)
         if nouns:
             self._of_picture = False
             self._compound(nouns)
 
+    def _describe(self, modifiers: Sequence[str]) -> None:
+        """Turn modifiers into tags; a shade is of its color, too."""
+        for name in modifiers:
+            self._add(name, "attribute")
+            shade, _, color = name.partition(" ")
+            if shade in SHADES and color in COLORS:
+                self._add(color, "attribute")
+
     def _compound(self, nouns: list[Token]) -> None:
+        while len(nouns) > 1 and nouns[0].name in SIDES:
+            nouns.pop(0)
         while len(nouns) > 1 and nouns[0].name in MATERIALS:
             self._add(nouns.pop(0).name, "attribute")
         head = nouns[-1].name

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from grounded_ram.data_engine.parsing.lexicon import Lexicon, Word
 from grounded_ram.data_engine.parsing.parser import ParsedTag
 from grounded_ram.data_engine.parsing.phrases import Reader, Token
+from grounded_ram.data_engine.parsing.texts import unescaped
 from grounded_ram.errors import MissingDependencyError
 from grounded_ram.vocabulary.table import Vocabulary, official_vocabulary
 
@@ -48,7 +49,7 @@ class SpacyParser:
         """Yield the tags of each caption; see ``parsing.CaptionParser``."""
         longest = self._pipeline.max_length
         unused = [name for name in _UNUSED if name in self._pipeline.pipe_names]
-        texts = (_evened(caption)[:longest] for caption in captions)
+        texts = (_evened(unescaped(caption))[:longest] for caption in captions)
         for doc in self._pipeline.pipe(texts, batch_size=_BATCH, disable=unused):
             yield self.read(doc)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 
@@ -14,14 +15,25 @@ _NO_WORD = re.compile(
 """Addresses, names of files, handles: anchored, lest a text without spaces take quadratic time."""
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[^\w\s'-]|\n|(?<=\s)-(?=\s)")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
+"""As pages write characters: "&amp;", "&#39;"."""
+
 _APOSTROPHES = str.maketrans("\u2019\u2018\u02bc`\u2010\u2011", "''''--")
 _PAUSES = {",": ",", "/": ",", "&": "and"}
 _TITLES = frozenset(["mr", "mrs", "ms", "dr", "st"])
 _NEGATED = {"can't": "can", "won't": "will", "cannot": "can"}
 
 
+def unescaped(text: str) -> str:
+    """Return a text with the characters that HTML entities stand for; unknown ones stay."""
+    if "&" not in text:
+        return text
+    return _ENTITY.sub(lambda found: html.unescape(found.group()), text)
+
+
 def words_of(text: str, lexicon: Lexicon) -> list[str]:
     """Return the words of a text in lower case; "," and "." stand for pauses, "" for a name."""
+    text = unescaped(text)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
     if "." in text or "@" in text or "#" in text or "://" in text:

@@ -70,7 +70,10 @@ class BookCLIP(nn.Module):
 
     @torch.no_grad()
     def images(self, images: Tensor) -> Tensor:
-        """Return (B, DIM) features of pictures of any size."""
+        """Return (B, DIM) features of pictures of any size, or of what the encoder made of them."""
+        if images.ndim == 3:
+            kept: Tensor = self.look(images[:, 0])
+            return kept
         (encoder,) = self._encoder
         side = encoder.config.image_size
         resized = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)

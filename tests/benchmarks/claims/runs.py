@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import argparse
 from functools import cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from grounded_ram.ram.swin import SwinEncoder
-
-FIRST_PAGE, FIRST_TEST, FIRST_POOL = 10_300_000, 1_500_000, 10_200_000
-"""Seeds of scenes: to learn from, to measure with, and what CLIP and the encoder have seen."""
+FIRST_PAGE, FIRST_TEST = 10_300_000, 1_500_000
+"""Seeds of scenes: to learn from, and to measure with."""
 
 
 def prepare(asked: argparse.Namespace) -> None:
@@ -18,19 +14,6 @@ def prepare(asked: argparse.Namespace) -> None:
     from tests.benchmarks.claims.book import draw_pages
 
     draw_pages(asked.folder / "pages", FIRST_TEST, asked.tests, asked.workers)
-    _encoder(asked, workers=asked.workers)
-
-
-def _encoder(asked: argparse.Namespace, workers: int) -> SwinEncoder:
-    """Return the encoder that claim 3 starts from."""
-    from grounded_ram.training.pool import open_pool
-    from tests.benchmarks.claims.start import trained_encoder
-
-    count = asked.encoder_scenes
-    pool = open_pool(
-        asked.folder / "pool", first_seed=FIRST_POOL, count=count, size=192, workers=workers
-    )
-    return trained_encoder(asked.folder, pool, steps=asked.encoder_steps)
 
 
 def measure_seed(asked: argparse.Namespace, seed: int) -> dict[str, dict[str, float]]:
@@ -40,8 +23,9 @@ def measure_seed(asked: argparse.Namespace, seed: int) -> dict[str, dict[str, fl
     from grounded_ram.training.features import Features
     from tests.benchmarks.claims.book import draw_pages
     from tests.benchmarks.claims.clip import BookCLIP, trained_clip
-    from tests.benchmarks.claims.start import CONFIG, tiny_encoder, write_start
-    from tests.benchmarks.claims.tables import Study, measure
+    from tests.benchmarks.claims.start import tiny_encoder, write_start
+    from tests.benchmarks.claims.study import Study
+    from tests.benchmarks.claims.tables import measure
 
     torch.set_num_threads(1)
     folder = asked.folder / f"seed-{seed}"
@@ -63,7 +47,6 @@ def measure_seed(asked: argparse.Namespace, seed: int) -> dict[str, dict[str, fl
         test=draw_pages(asked.folder / "pages", FIRST_TEST, asked.tests),
         start=write_start(folder / "start" / "model", seeing, config, seed),
         features=features,
-        new_start=write_start(folder / "new" / "model", _encoder(asked, 1), CONFIG, seed),
         clip=clip,
         steps=asked.steps,
     )

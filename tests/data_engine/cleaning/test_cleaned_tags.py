@@ -142,6 +142,34 @@ def test_a_tag_without_a_region_stays_or_goes_as_asked(pictures: list[str]) -> N
     assert gone.removed[0].box_xyxy is None
 
 
+def test_what_neither_detector_nor_tagger_sees_goes_if_the_tagger_knows_it(
+    pictures: list[str],
+) -> None:
+    class Looks(Sees):
+        """Knows red, blue, a violin and a harp, sees no blue and no harp; finds neither thing."""
+
+        def tag(self, images: Sequence[Image], *, threshold: float | None = None) -> list[Tags]:
+            scores = {"dog": 0.9, "red": 0.9, "violin": 0.9}
+            if threshold is not None:
+                scores |= {"blue": 0.1, "harp": 0.1}
+            values = np.array([*scores.values()], np.float32)
+            return [Tags(tuple(scores), values, ("object",) * len(scores)) for _ in images]
+
+    examples = [
+        Example(pictures[0], ("dog", "violin", "harp", "tuba", "red", "blue", "wooden")),
+        Example(pictures[1], ("blue",)),  # nothing to find a region of
+    ]
+    done = clean(examples, Looks(), unfound="unseen")
+    assert done.examples[0].tags == ("dog", "violin", "tuba", "red", "wooden")
+    assert done.examples[1].tags == ()
+    assert [(one.tag, one.reason) for one in done.removed] == [
+        ("harp", Reason.UNSEEN),
+        ("blue", Reason.UNSEEN),
+        ("blue", Reason.UNSEEN),
+    ]
+    assert done.untouched == {str(Reason.NO_BOX): 2, NO_PLACE: 2}
+
+
 def test_what_a_region_is_a_kind_of_counts_as_found(pictures: list[str]) -> None:
     examples = [Example(pictures[0], ("dog", "animal"))]
     done = clean(examples, Sees(), unfound="remove")

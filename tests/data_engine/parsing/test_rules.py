@@ -110,10 +110,62 @@ def test_what_is_negated_gives_no_tag(caption: str, expected: list[str]) -> None
         ("the man's tie is blue", ["man", "tie", "blue"]),
         ("a bigger, happier dog", ["big", "happy", "dog"]),
         ("a long-haired dog", ["long-haired", "dog"]),
-        ("snow-covered roofs", ["snow", "cover", "roof"]),
+        ("snow-covered roofs", ["snow-covered", "roof"]),
+        ("a tree-lined street", ["tree-lined", "street"]),
+        ("a tool-shed and a chain-saw, top-left", ["tool shed", "chain saw"]),
     ],
 )
 def test_modifiers_possessives_and_predicates(caption: str, expected: list[str]) -> None:
+    assert names(caption) == expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("a light blue car", ["light blue", "blue", "car"]),
+        ("a light-blue car", ["light blue", "blue", "car"]),
+        ("the leaves are dark green", ["leaf", "dark green", "green"]),
+        ("a dark grey wall", ["dark gray", "gray", "wall"]),
+        ("a light and blue car", ["light", "blue", "car"]),
+        ("a light wooden table", ["light", "wooden", "table"]),
+        ("a dark blue sky", ["dark", "blue sky"]),
+    ],
+)
+def test_a_shade_of_a_color_is_an_attribute_beside_the_color(
+    caption: str, expected: list[str]
+) -> None:
+    assert names(caption) == expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("his left hand", ["hand"]),
+        ("a ring on the right wooden hand", ["ring", "wooden", "hand"]),
+        ("the right side of a road", ["road"]),
+        ("the right-hand side of a road", ["road"]),
+        ("the right hand side of a road", ["road"]),
+        ("a left-hand glove", ["glove"]),
+        ("a car turns left", ["car", "turn"]),
+        ("a bag left on a bench", ["bag", "leave", "bench"]),
+    ],
+)
+def test_left_and_right_are_in_no_tag(caption: str, expected: list[str]) -> None:
+    assert names(caption) == expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("a dog &amp; a cat", ["dog", "cat"]),
+        ("a dog&#39;s bowl", ["dog", "bowl"]),
+        ("a dog&#x27;s bowl", ["dog", "bowl"]),
+        ("a &quot;red&quot;&nbsp;car", ["red", "car"]),
+        ("a dog & a cat; a bird", ["dog", "cat", "bird"]),
+        ("a caf&eacute;", ["cafe"]),
+    ],
+)
+def test_html_entities_are_the_characters_they_stand_for(caption: str, expected: list[str]) -> None:
     assert names(caption) == expected
 
 
