@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 STOPPED = "stopped; to go on, type the same command again"
 """What is said of an end by Ctrl-C."""
 
+_FEW = 30  # held-out pictures, below which a mean says little
+
 _SMOOTH = 0.05  # share of a step in the mean that is shown
 
 
@@ -290,16 +292,26 @@ def _show(result: Result, start: Start, *, as_json: bool) -> None:
     if as_json:
         terminal.show_json(record)
         return
-    told = (
-        f"mAP {result.mean_ap:.3f}, precision {result.precision:.3f}, recall {result.recall:.3f}, "
-        "thresholds fitted to the same pictures"
-    )
     terminal.show(
         f"pictures: {pictures:,}, tags: {len(result.tags):,}, could not be read: {bad:,}\n"
-        + f"on {held_out:,} held-out pictures: {told if held_out else 'nothing to measure'}\n"
+        + f"on {held_out:,} held-out pictures: {_measures(result)}\n"
         + f"model: {result.model}\n"
         + f"Use it: grounded-ram label PICTURES --tagger {_backend(start)} "
         + f"--weights {shlex.quote(f'tagger={result.model}')}"
+    )
+
+
+def _measures(result: Result) -> str:
+    """Say how good a model is, and how far that can be believed."""
+    _, held_out, _ = result.pictures
+    if not held_out:
+        return "nothing to measure; keep more apart with --hold-out"
+    if math.isnan(result.mean_ap):
+        return "none of them has one of the tags: nothing to measure; keep others apart (--seed)"
+    rough = f"; rough figures, {held_out} pictures are few" if held_out < _FEW else ""
+    return (
+        f"mAP {result.mean_ap:.3f}, precision {result.precision:.3f}, recall {result.recall:.3f}, "
+        f"thresholds fitted to the same pictures{rough}"
     )
 
 

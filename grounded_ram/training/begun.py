@@ -1,16 +1,21 @@
-"""What was asked for when a folder was begun, so that it goes on with nothing else."""
+"""A folder that was begun: it goes on with nothing else, and for one process at a time."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from grounded_ram.autolabel.run_folder import differences
+from filelock import FileLock, Timeout
+
+from grounded_ram.autolabel.run_folder import LOCK, differences
 from grounded_ram.data_engine.examples import Example
 from grounded_ram.errors import InputError
+
+_DIGEST = "digest"
 
 
 def check_begun(path: Path, asked: Mapping[str, Any]) -> None:
@@ -35,14 +40,41 @@ def check_begun(path: Path, asked: Mapping[str, Any]) -> None:
     if found := differences(had, dict(asked)):
         raise InputError(
             f"{str(path.parent)!r} was begun otherwise:\n  "
-            + "\n  ".join(found)
+            + "\n  ".join(map(_said, found))
             + "\nType the command as it was, or choose another folder with -o"
         )
 
 
-def digest_of(examples: Sequence[Example]) -> list[Any]:
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder.
+
+    Raises:
+        InputError: another one is in it.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"another process is working in {str(folder)!r}; wait for it, stop it, or choose "
+            "another folder with -o"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def digest_of(examples: Sequence[Example]) -> dict[str, Any]:
     """Return how many examples there are, and what tells them from others."""
     digest = sha256()
     for example in examples:
         digest.update(repr(example).encode())
-    return [len(examples), digest.hexdigest()]
+    return {"count": len(examples), _DIGEST: digest.hexdigest()}
+
+
+def _said(difference: str) -> str:
+    """Return a difference in words that tell a user something."""
+    name, found, _ = difference.partition(f".{_DIGEST}: ")
+    return f"{name}: other pictures, tags or captions" if found else difference

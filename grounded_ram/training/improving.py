@@ -22,7 +22,7 @@ from grounded_ram.export.files import json_bytes, plain, replacing, write_json
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.runtime import free_memory, pick_device
 from grounded_ram.stages import HasThresholds, Tagger
-from grounded_ram.training.begun import check_begun, digest_of
+from grounded_ram.training.begun import alone_in, check_begun, digest_of
 from grounded_ram.training.loop import Facts
 from grounded_ram.training.networks import make_networks, start_from
 from grounded_ram.training.tagger import Result
@@ -74,10 +74,11 @@ class Improving:
         """Write the examples after generating and after cleaning, if they are not there."""
         if (self.folder / GENERATED).exists() and (self.folder / CLEANED).exists():
             return
-        model = self._seeing(first, held_out)
-        if not (self.folder / GENERATED).exists():
-            self._generate(examples, first.tags, model)
-        self._clean(list(read_examples(self.folder / GENERATED)), model)
+        with alone_in(self.folder):
+            model = self._seeing(first, held_out)
+            if not (self.folder / GENERATED).exists():
+                self._generate(examples, first.tags, model)
+            self._clean(list(read_examples(self.folder / GENERATED)), model)
         del model
         free_memory()
 

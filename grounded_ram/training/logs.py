@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from grounded_ram.errors import MissingDependencyError
 
@@ -21,8 +21,7 @@ Log = Callable[[int, Mapping[str, float]], None]
 def open_logs(folder: Path, *, tensorboard: bool = False, silent: bool = False) -> Iterator[Log]:
     """Yield what writes steps down, in ``log.csv`` a line for each number.
 
-    A training that goes on writes the steps after its last state once more: the last line of a
-    step and a name counts.
+    A training that goes on from its last state forgets the steps that came after that.
 
     Args:
         folder: where the logs lie.
@@ -36,15 +35,15 @@ def open_logs(folder: Path, *, tensorboard: bool = False, silent: bool = False) 
         yield lambda step, facts: None
         return
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    fresh = not path.exists()
     opened: Any = closing(_board(folder / FOLDER)) if tensorboard else nullcontext()
-    with opened as board, path.open("a", encoding="utf-8", newline="") as file:
+    with opened as board, (folder / FILE).open("a+", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        if fresh:
-            rows.writerow(_COLUMNS)
+        begun: list[int] = []
 
         def add(step: int, facts: Mapping[str, float]) -> None:
+            if not begun:
+                begun.append(step)
+                _keep_before(step, file)
             rows.writerows((step, name, f"{value:.6g}") for name, value in facts.items())
             file.flush()
             if board is not None:
@@ -52,6 +51,14 @@ def open_logs(folder: Path, *, tensorboard: bool = False, silent: bool = False) 
                     board.add_scalar(name, value, step)
 
         yield add
+
+
+def _keep_before(step: int, file: TextIO) -> None:
+    """Leave in a log its heading and what it told of earlier steps."""
+    file.seek(0)
+    kept = [row for row in csv.reader(file) if len(row) == 3 and row[0].isdecimal()]
+    file.truncate(0)
+    csv.writer(file).writerows([_COLUMNS, *(row for row in kept if int(row[0]) < step)])
 
 
 def _board(folder: Path) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from grounded_ram.export.files import write_json
 from grounded_ram.ram.clip_teacher import CLIPTeacher, Teacher
 from grounded_ram.ram.tag2text import Tag2Text
 from grounded_ram.runtime import pick_device, pick_dtype
-from grounded_ram.training.begun import check_begun, digest_of
+from grounded_ram.training.begun import alone_in, check_begun, digest_of
 from grounded_ram.training.features import Features
 from grounded_ram.training.feed import Feed, Reading
 from grounded_ram.training.logs import open_logs
@@ -161,7 +162,7 @@ def train_tagger(
     asked = _asked(folder, plan, tags, examples) if processes.rank == 0 else {}
     torch.manual_seed(plan.seed)
     networks = make_networks(plan.start, tags)
-    bad: dict[str, str] = {}
+    bad = _told_bad(folder)
     kept = _features(networks, plan, device)
     feed = _feed(networks, examples, plan, (processes, kept, bad.__setitem__))
     lesson = _lesson(networks, feed, plan, teacher, (processes, device))
@@ -170,7 +171,8 @@ def train_tagger(
         write_json(asked, folder / PLAN, indent=1)
     measure = Measure(networks, held_out, device, kept)
     silent = processes.rank > 0
-    with open_logs(folder, tensorboard=plan.tensorboard, silent=silent) as log:
+    alone = nullcontext() if silent else alone_in(folder)
+    with alone, open_logs(folder, tensorboard=plan.tensorboard, silent=silent) as log:
 
         def after(step: int, facts: Facts) -> None:
             due = plan.evaluate_every and step % plan.evaluate_every == 0 and step < plan.steps
@@ -318,6 +320,14 @@ def _write_bad(path: Path, bad: Mapping[str, str]) -> None:
     if bad:
         lines = [json.dumps({"image": image, "reason": why}) for image, why in sorted(bad.items())]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _told_bad(folder: Path) -> dict[str, str]:
+    """Return what could not be read before, in a training that goes on."""
+    if not ((folder / STATE).exists() and (folder / BAD).exists()):
+        return {}
+    rows = map(json.loads, (folder / BAD).read_text("utf-8").splitlines())
+    return {row["image"]: row["reason"] for row in rows}
 
 
 def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:

@@ -27,6 +27,25 @@ def test_each_number_is_a_line_and_later_runs_go_on(tmp_path: Path) -> None:
     ]
 
 
+def test_steps_that_are_taken_again_are_told_once(tmp_path: Path) -> None:
+    with open_logs(tmp_path) as log:
+        for step in (1, 2, 3):
+            log(step, {"tags": 1.0})
+    with (tmp_path / "log.csv").open("a") as file:
+        file.write("4,ta")  # the power went off
+    with open_logs(tmp_path) as log:
+        log(3, {"tags": 0.5})
+    assert rows(tmp_path)[1:] == [["1", "tags", "1"], ["2", "tags", "1"], ["3", "tags", "0.5"]]
+
+
+def test_a_run_that_has_nothing_left_to_do_keeps_its_log(tmp_path: Path) -> None:
+    with open_logs(tmp_path) as log:
+        log(1, {"tags": 0.5})
+    with open_logs(tmp_path):
+        pass
+    assert rows(tmp_path)[1:] == [["1", "tags", "0.5"]]
+
+
 def test_a_silent_process_writes_nothing(tmp_path: Path) -> None:
     with open_logs(tmp_path, tensorboard=True, silent=True) as log:
         log(1, {"tags": 0.5})

@@ -12,6 +12,7 @@ from grounded_ram.errors import InputError
 from grounded_ram.ram.swin import SwinEncoder, SwinFeatures
 from grounded_ram.tagging.captions import CaptioningTagger
 from grounded_ram.tagging.retrieval import load_retriever
+from grounded_ram.training.begun import alone_in
 from grounded_ram.training.feed import Reading
 from grounded_ram.training.networks import Start
 from grounded_ram.training.tagger import Plan, frequent_tags, train_tagger
@@ -110,6 +111,29 @@ def test_pictures_that_cannot_be_read_are_listed(
     assert result.pictures == (4, 1, 2)
     lines = (tmp_path / "run" / "bad-pictures.jsonl").read_text().splitlines()
     assert [json.loads(line)["image"] for line in lines] == sorted([str(broken), gone.image])
+    again = train_tagger(rows, [examples[4], gone], TAGS, tmp_path / "run", plan)
+    assert again.pictures == (4, 1, 2)  # though nothing was left to learn
+
+
+def test_two_trainings_in_one_folder_are_refused(
+    examples: list[Example], plan: Plan, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    with (
+        alone_in(tmp_path / "run"),
+        pytest.raises(InputError, match="another process is working"),
+    ):
+        train_tagger(examples, [], TAGS, tmp_path / "run", plan)
+    assert train_tagger(examples, [], TAGS, tmp_path / "run", plan).model.exists()
+
+
+def test_other_examples_are_told_in_words(
+    examples: list[Example], plan: Plan, tmp_path: Path
+) -> None:
+    train_tagger(examples, [], TAGS, tmp_path / "run", plan)
+    others = [*examples[:-1], replace(examples[-1], tags=())]
+    with pytest.raises(InputError, match="examples: other pictures, tags or captions\n"):
+        train_tagger(others, [], TAGS, tmp_path / "run", plan)
 
 
 @pytest.mark.parametrize("alignment", [False, True])
