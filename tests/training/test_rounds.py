@@ -171,7 +171,7 @@ def test_missing_tags_come_and_wrong_ones_go(
     assert found.pictures == 20
     plan = json.loads((folder / "4-again/train.json").read_text())
     learnt = "".join(map(repr, steps[2]))
-    assert plan["examples"] == [20, sha256(learnt.encode()).hexdigest()]
+    assert plan["examples"] == {"count": 20, "digest": sha256(learnt.encode()).hexdigest()}
     assert found.best is found.again
     assert not np.isnan(found.best.mean_ap)
     assert seen.begun == ["1-first", "2-generated.jsonl", "3-cleaned.jsonl", "4-again"]
