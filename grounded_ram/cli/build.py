@@ -27,6 +27,7 @@ from grounded_ram.cli.build_options import (
     Top,
     Workers,
 )
+from grounded_ram.cli.build_report import note_on_least, show
 from grounded_ram.cli.options import AsJson
 from grounded_ram.errors import InputError
 
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from grounded_ram.data_engine.labels.label_system import LabelSystem, Row
     from grounded_ram.data_engine.labels.limits import Limits
     from grounded_ram.vocabulary.edits import Edits
-
-MOST_LINES = 40
-"""Tags that the table shows; the files have them all."""
 
 LINE_EVERY_S = 10.0
 """Seconds between two lines where nobody watches a bar."""
@@ -78,10 +76,12 @@ def build(
         folding = _folding(edits, start)
         with terminal.clean_stdout():
             report = _build(files, folding, limits, (folder, parser, workers))
+    if note := note_on_least(report):
+        terminal.say(note)
     if as_json:
         terminal.show_json(report)
     else:
-        _show(report)
+        show(report)
     if report.get("damaged"):
         raise typer.Exit(1)
 
@@ -196,6 +196,8 @@ def _build(
         "blank": sum(file.blank for file in files),
         "damaged": [file.source for file in files if file.is_damaged],
         "tags_seen": counter.tags,
+        "most_captions": frequent[0].captions if frequent else 0,
+        "least": limits.least,
         "not_kept": sum(not row.keep for row in rows),
         "maybe_same": sum(bool(row.maybe_same_as) for row in rows),
         "rows": [_record(row) for row in rows],
@@ -214,9 +216,11 @@ def _count(
         InputError: there is no caption.
     """
     from grounded_ram.data_engine.labels.counting import counted
+    from grounded_ram.data_engine.parsing.language import Language, reads_english
 
     parser, workers = how
-    captions = (caption for file in files for caption in file)
+    language = Language()
+    captions = language.watched(caption for file in files for caption in file)
     with _watching(files, counter) as told:
         for size, counts in counted(captions, make_parser(parser), folding.tags, workers=workers):
             counter.add(size, counts)
@@ -226,6 +230,8 @@ def _count(
             terminal.say(f"left out: {fault}")
         if file.bad > len(file.faults):
             terminal.say(f"left out: {file.source}: {file.bad:,} in all")
+    if reads_english(parser) and (note := language.note()):
+        terminal.say(note)
     if not counter.captions:
         raise InputError(f"there is no caption in {', '.join(file.source for file in files)}")
 
@@ -290,41 +296,3 @@ def _record(row: Row) -> dict[str, Any]:
         **{"captions": row.captions, "share": round(row.share, 6)},
         **{"maybe_same_as": row.maybe_same_as, "why": row.why, "examples": list(row.examples)},
     }
-
-
-def _show(report: dict[str, Any]) -> None:
-    """Print the table, what was counted, where the files lie and what to type next."""
-    rows = report.get("rows", ())
-    if rows:
-        terminal.show_table(
-            ("tag", "kind", "keep", "captions", "share", "why"), map(_line, rows[:MOST_LINES])
-        )
-    if len(rows) > MOST_LINES:
-        terminal.show(f"... and {len(rows) - MOST_LINES:,} more")
-    if "captions" in report:
-        terminal.show(
-            f"captions: {report['captions']:,}, left out as bad: {report['bad']:,}, "
-            f"different tags: {report['tags_seen']:,}"
-        )
-    kinds = ", ".join(f"{kind} {number:,}" for kind, number in report["kinds"].items())
-    terminal.show(f"kept: {report['kept']:,}{f' ({kinds})' if kinds else ''}")
-    if "review" in report:
-        folder = shlex.quote(str(Path(report["review"]).parent))
-        terminal.show(
-            f"not kept unless you say so: {report['not_kept']:,}, perhaps the same as another: "
-            f"{report['maybe_same']:,}\n"
-            f"review: {report['review']}\nEdit it in a spreadsheet (keep, kind, rename, same_as), "
-            f"then: grounded-ram vocabulary build --review {folder}"
-        )
-    terminal.show(f"tags: {report['tags']}\nvocabulary: {report['vocabulary']}")
-
-
-def _line(row: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        row["tag"],
-        row["kind"],
-        "yes" if row["keep"] else "no",
-        f"{row['captions']:,}",
-        f"{row['share']:.2%}",
-        row["why"],
-    )

@@ -14,6 +14,8 @@ from grounded_ram.cli import data_engine_options as loop_options
 from grounded_ram.cli import train_options as options
 from grounded_ram.cli.build import make_parser
 from grounded_ram.cli.build_options import CaptionParserName
+from grounded_ram.cli.example_options import Separator
+from grounded_ram.cli.learning_data import read_examples, read_sources, say_alike, tags_to_learn
 from grounded_ram.cli.options import (
     AsJson,
     BoxThreshold,
@@ -24,14 +26,7 @@ from grounded_ram.cli.options import (
     own_weights,
 )
 from grounded_ram.cli.parse import Kept, kept_tags
-from grounded_ram.cli.train import (
-    measured,
-    read_examples,
-    read_sources,
-    steps_of,
-    tags_to_learn,
-    watched,
-)
+from grounded_ram.cli.train import measured, steps_of, watched
 from grounded_ram.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,6 +60,7 @@ def data_engine(
     least: options.Least = 1,
     parser: CaptionParserName = "rules",
     images: options.ImagesFolder = None,
+    separator: Separator = None,
     hold_out: options.HoldOut = 0.1,
     epochs: options.Epochs = 10,
     fine_epochs: loop_options.FineEpochs = None,
@@ -139,7 +135,8 @@ def data_engine(
             least_alone=least_alone,
             margin=margin,
         )
-        given = _read(data, truth, fine, _Reading(parser, images, tags, least, hold_out, seed))
+        reading = _Reading(parser, images, separator, tags, least, hold_out, seed, output)
+        given = _read(data, truth, fine, reading)
         finder = _finder(preset, detector, box_threshold, own_weights(weights))
         finder["batch_size"] = _fetch(finder, device, on_progress)
         length = _Length(steps, epochs, fine_epochs, fine_rate)
@@ -154,10 +151,12 @@ class _Reading(NamedTuple):
 
     parser: str
     images: Path | None
+    separator: str | None
     tags: str | None
     least: int
     hold_out: float
     seed: int
+    folder: Path
 
 
 class _Given(NamedTuple):
@@ -186,11 +185,20 @@ def _read(
 ) -> _Given:
     """Read all data; that of --truth and --fine gets the names of the tags to learn."""
     from grounded_ram.data_engine.examples import split
+    from grounded_ram.data_engine.reading.left_out import LEFT_OUT
 
     asked = kept_tags(how.tags)
-    examples = read_examples(data, how.parser, how.images, asked)
+    examples = read_examples(
+        data,
+        how.parser,
+        how.images,
+        asked,
+        separator=how.separator,
+        left_out=how.folder / LEFT_OUT,
+    )
     learnt, held = split(examples, 0 if truth else how.hold_out, seed=how.seed)
     kept = Kept(tuple(tags_to_learn(learnt, asked, how.least)), asked.vocabulary)
+    say_alike(learnt, kept.names or ())
     if truth:
         held = read_sources(truth, how.parser, kept, " of --truth")
     apart = {example.image for example in held}

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import typer
-
+from grounded_ram.cli import example_options as options
 from grounded_ram.cli import terminal
 from grounded_ram.cli.build import make_parser
 from grounded_ram.cli.build_options import CaptionParserName
@@ -25,62 +24,48 @@ MOST_LINES = 20
 
 
 def parse(
-    captions: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="CAPTIONS...",
-            help="A .csv, .tsv or .jsonl file with pictures and captions, a folder of pictures "
-            "with captions beside them, or COCO's .json files, of which there may be several.",
-        ),
-    ],
+    captions: options.Captions,
     *,
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE", help="The file of examples to write."),
-    ] = Path("examples.jsonl"),
-    tags: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Keep these tags alone: the folder of `grounded-ram vocabulary build`, a file "
-            "with a tag a line, ram or tag2text.",
-            show_default="all",
-        ),
-    ] = None,
+    output: options.Output = Path("examples.jsonl"),
+    tags: options.Tags = None,
     parser: CaptionParserName = "rules",
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where names of pictures begin, if not at the folder of the file that has them.",
-            show_default=False,
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file of an earlier run.")
-    ] = False,
+    images: options.ImagesFolder = None,
+    separator: options.Separator = None,
+    overwrite: options.Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Read the tags out of captions, and write examples that a tagger can learn from.
 
     Synonyms become one tag. Exit code 0: all done, though rows without a picture or a text are
-    left out and told; 2: wrong usage, or no row can be used.
+    left out and listed in FILE.left-out.csv; 2: wrong usage, or no row can be used.
     """
     from grounded_ram.data_engine.caption_tags import parsed
     from grounded_ram.data_engine.example_files import write_examples
-    from grounded_ram.data_engine.reading.rows import BadRows
+    from grounded_ram.data_engine.parsing.language import reads_english
+    from grounded_ram.data_engine.reading.left_out import (
+        LEFT_OUT,
+        left_out_lines,
+        noting_left_out,
+    )
     from grounded_ram.data_engine.reading.sources import open_examples
+    from grounded_ram.data_engine.reading.spellings import case_note
 
     _check_output(output, overwrite=overwrite)
-    bad = BadRows(keep=3)
     source = captions[0] if len(captions) == 1 else captions
-    examples = open_examples(source, bad, images=images)
-    kept = kept_tags(tags)
+    left_out = output.with_name(f"{output.stem}.{LEFT_OUT}")
     seen = _Seen()
-    with terminal.clean_stdout():
+    kept = kept_tags(tags)
+    with terminal.clean_stdout(), noting_left_out(left_out) as bad:
+        examples = open_examples(source, bad, images=images, separator=separator)
         found = parsed(examples, make_parser(parser)(), kept.names, vocabulary=kept.vocabulary)
         write_examples(seen.counted(_watched(found)), output)
-    report = seen.report(examples.about, bad) | {"examples": str(output)}
+    notes = [case_note(seen.tags), seen.language.note() if reads_english(parser) else ""]
+    for line in (*left_out_lines(bad, left_out), *filter(None, notes)):
+        terminal.say(line)
+    report = seen.report(examples.about, bad) | {
+        "left_out_file": str(left_out) if bad.count else None,
+        "examples": str(output),
+    }
     if as_json:
         terminal.show_json(report)
     else:
@@ -95,11 +80,14 @@ class Kept(NamedTuple):
 
 
 class _Seen:
-    """Counts examples as they pass."""
+    """Counts examples as they pass, and the pictures that have each tag."""
 
     def __init__(self) -> None:
+        from grounded_ram.data_engine.parsing.language import Language
+
+        self.language = Language()
         self._pictures = self._captions = self._without = 0
-        self._tags: Counter[str] = Counter()
+        self.tags: Counter[str] = Counter()
 
     def counted(self, examples: Iterable[Example]) -> Iterator[Example]:
         """Give the examples on."""
@@ -107,18 +95,22 @@ class _Seen:
             self._pictures += 1
             self._captions += len(example.captions)
             self._without += not example.tags
-            self._tags.update(example.tags)
+            self.tags.update(example.tags)
+            for caption in example.captions:
+                self.language.look_at(caption.text)
             yield example
 
     def report(self, about: str, bad: BadRows) -> dict[str, Any]:
         """Return what there was."""
-        ranked = sorted(self._tags.items(), key=lambda item: (-item[1], item[0]))
+        ranked = sorted(self.tags.items(), key=lambda item: (-item[1], item[0]))
         return {
             "source": about,
             "pictures": self._pictures,
             "captions": self._captions,
             "without_tags": self._without,
-            "bad": bad.count,
+            "left_out": bad.count,
+            "left_out_reasons": dict(bad.reasons.most_common()),
+            "bad": bad.count,  # as it was called before
             "first_bad": [str(row) for row in bad.first],
             "tags": dict(ranked),
         }
@@ -175,12 +167,8 @@ def _show(report: dict[str, Any]) -> None:
         )
     if len(tags) > MOST_LINES:
         terminal.show(f"... and {len(tags) - MOST_LINES:,} more tags")
-    for row in report["first_bad"]:
-        terminal.say(f"left out: {row}")
-    if report["bad"] > len(report["first_bad"]):
-        terminal.say(f"left out: {report['bad']:,} rows in all")
     terminal.show(
         f"{report['source']}\npictures: {report['pictures']:,}, captions: {report['captions']:,}, "
         f"tags: {len(tags):,}, pictures without tags: {report['without_tags']:,}, left out: "
-        f"{report['bad']:,}\nexamples: {report['examples']}"
+        f"{report['left_out']:,}\nexamples: {report['examples']}"
     )

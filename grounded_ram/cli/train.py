@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from grounded_ram.cli import terminal
 from grounded_ram.cli import train_options as options
-from grounded_ram.cli.build import make_parser
 from grounded_ram.cli.build_options import CaptionParserName
+from grounded_ram.cli.example_options import Separator
+from grounded_ram.cli.learning_data import read_examples, say_alike, tags_to_learn
 from grounded_ram.cli.options import AsJson, Device, Precision
-from grounded_ram.cli.parse import Kept, kept_tags
+from grounded_ram.cli.parse import kept_tags
 from grounded_ram.cli.watching import LINE_EVERY_S, interruptible
 from grounded_ram.errors import InputError
 
@@ -47,6 +48,7 @@ def train(
     least: options.Least = 1,
     parser: CaptionParserName = "rules",
     images: options.ImagesFolder = None,
+    separator: Separator = None,
     hold_out: options.HoldOut = 0.1,
     epochs: options.Epochs = 10,
     steps: options.Steps = None,
@@ -70,6 +72,7 @@ def train(
     torchrun. The result is the folder `model` in the training's folder.
     """
     from grounded_ram.data_engine.examples import split
+    from grounded_ram.data_engine.reading.left_out import LEFT_OUT
     from grounded_ram.training.networks import start_from
     from grounded_ram.training.processes import is_first
     from grounded_ram.training.tagger import FEATURES, Plan, train_tagger
@@ -84,11 +87,14 @@ def train(
             queries=queries.value,
         )
         _check(begin, output, distil=distil)
-        examples = read_examples(data, parser, images, kept)
+        examples = read_examples(
+            data, parser, images, kept, separator=separator, left_out=output / LEFT_OUT
+        )
         if captions or alignment:
             _check_captions(examples)
         learnt, held = split(examples, hold_out, seed=seed)
         names = tags_to_learn(learnt, kept, least)
+        say_alike(learnt, names)
         at_a_step = batch_size * devices
         count = steps_of(len(learnt), epochs=epochs, steps=steps, at_once=at_a_step)
         plan = Plan(
@@ -142,72 +148,6 @@ def _check_captions(examples: Sequence[Example]) -> None:
             "--captions and --alignment learn from captions, and no picture of these has any; "
             "leave them out, or name data with captions"
         )
-
-
-def read_examples(
-    data: Sequence[str],
-    parser: str,
-    images: Path | None = None,
-    kept: Kept | None = None,
-    *,
-    what: str = "",
-) -> list[Example]:
-    """Read examples, and the tags out of captions that have none yet; tell what is left out.
-
-    Args:
-        data: as ``options.Data``.
-        parser: its name.
-        images: as ``options.ImagesFolder``.
-        kept: the tags to keep, and what names mean; None keeps all.
-        what: for the notes, where several such things are read.
-    """
-    from grounded_ram.data_engine.caption_tags import parsed
-    from grounded_ram.data_engine.reading.rows import BadRows
-    from grounded_ram.data_engine.reading.sources import open_examples
-    from grounded_ram.training.processes import is_first
-
-    bad = BadRows(keep=3 if is_first() else 0)
-    found = list(open_examples(data[0] if len(data) == 1 else list(data), bad, images=images))
-    for row in bad.first:
-        terminal.say(f"left out{what}: {row}")
-    if bad.count and is_first():
-        terminal.say(f"left out{what}: {bad.count:,} rows of {bad.count + len(found):,}")
-    kept = kept or kept_tags(None)
-    captions = [caption for example in found for caption in example.captions]
-    if any(caption.tags for caption in captions) or not (captions or kept.names):
-        return found
-    return list(parsed(found, make_parser(parser)(), kept.names, vocabulary=kept.vocabulary))
-
-
-def read_sources(data: Sequence[str], parser: str, kept: Kept, what: str) -> list[Example]:
-    """Read several sources; what they tell about one picture is joined; see ``read_examples``."""
-    from grounded_ram.data_engine.examples import joined
-
-    found: dict[str, list[Example]] = {}
-    for source in data:
-        for example in read_examples([source], parser, None, kept, what=what):
-            found.setdefault(example.image, []).append(example)
-    return [joined(examples) for examples in found.values()]
-
-
-def tags_to_learn(examples: Sequence[Example], kept: Kept, least: int) -> list[str]:
-    """Return the tags that are asked for, or all of the examples.
-
-    Raises:
-        InputError: the examples show none of them.
-    """
-    from grounded_ram.training.tagger import frequent_tags
-
-    shown = frequent_tags(examples)
-    names = frequent_tags(examples, least=least) if kept.names is None else list(kept.names)
-    if not set(shown) & set(names):
-        few = ", ".join(map(repr, shown[:5])) or "none"
-        raise InputError(
-            f"expected tags to learn, but none of {len(examples):,} pictures has one that was "
-            f"asked for; their most frequent tags: {few}. Name others with --tags, lower --least, "
-            "or correct the data"
-        )
-    return names
 
 
 def steps_of(pictures: int, *, epochs: float, steps: int | None, at_once: int) -> int:

@@ -57,6 +57,10 @@ def read_examples(path: str | Path) -> Iterator[Example]:
             for number, line in enumerate(file, 1):
                 try:
                     yield _example(json.loads(line.decode()), path.parent)
+                except UnicodeDecodeError as error:
+                    raise InputError(
+                        f"{path}:{number}: bytes that are no UTF-8; save the file as UTF-8"
+                    ) from error
                 except (ValueError, RecursionError) as error:
                     raise InputError(f"{path}:{number}: {error}") from error
     except OSError as error:

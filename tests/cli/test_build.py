@@ -47,7 +47,7 @@ def tags(folder: str = "out") -> list[str]:
 
 
 def rows(folder: str = "out") -> dict[str, dict[str, str]]:
-    with Path(folder, "review.csv").open(encoding="utf-8", newline="") as file:
+    with Path(folder, "review.csv").open(encoding="utf-8-sig", newline="") as file:
         return {row["tag"]: row for row in csv.DictReader(file)}
 
 
@@ -142,6 +142,38 @@ def test_limits_are_those_that_were_typed(folder: Path) -> None:
     told = report("captions.txt", "-o", "c", "--top", "object=1", "--top", "action=5")
     assert told["kinds"] == {"object": 1, "action": 1}
     assert report("captions.txt", "-o", "d", "--top", "object=3", "--top", "2")["kept"] == 2
+
+
+def test_where_all_tags_are_too_rare_the_highest_count_and_a_way_out_are_told(folder: Path) -> None:
+    done = run("captions.txt", "-o", "out", "--least", "12", "--json")
+    told = json.loads(done.stdout)
+    assert (told["kept"], told["most_captions"], told["least"]) == (0, 11, 12)
+    assert "each needs 12 captions or more, and the most frequent one is in 11;" in done.stderr
+    assert "--least 11 or lower, with --overwrite" in done.stderr
+    done = run("captions.txt", "-o", "out", "--least", "11", "--overwrite")
+    assert tags() == ["car"]
+    assert "no tag is kept" not in done.stderr
+
+
+def test_captions_without_any_tag_say_so(folder: Path) -> None:
+    Path("bare.txt").write_text("a the\n")
+    done = run("bare.txt", "-o", "out")
+    assert "no tag is kept: none was found in the captions" in done.stderr
+
+
+def test_captions_in_another_language_are_told(folder: Path) -> None:
+    Path("de.txt").write_text("Zwei Frauen sitzen auf einer Bank vor dem Haus\n" * 5)
+    assert "another language" in run("de.txt", "-o", "out").stderr
+    assert "another language" not in run("captions.txt", "-o", "other").stderr
+
+
+def test_a_folder_is_answered_with_what_to_type(folder: Path) -> None:
+    Path("my pictures").mkdir()
+    for more in ([], ["--format", "csv"]):
+        done = run("my pictures", "-o", "out", *more)
+        assert done.exit_code == 2
+        told = " ".join(done.stderr.split())
+        assert "grounded-ram parse 'my pictures' -o examples.jsonl" in told
 
 
 def test_tags_to_start_from_stay(folder: Path) -> None:

@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -42,6 +43,65 @@ def test_captions_become_examples_with_the_tags_of_the_vocabulary(folder: Path) 
     assert first.captions[0] == Caption("A dog and an automobile.", ("dog", "car"))
     assert "pictures: 2, captions: 3, tags: 4, pictures without tags: 0, left out: 1" in done.stdout
     assert "3.jpg" in done.stderr
+
+
+def test_every_row_left_out_is_listed_beside_the_examples_and_counted(folder: Path) -> None:
+    with Path("captions.csv").open("a") as file:
+        file.writelines(f"gone {n}.jpg,A cat.\n" for n in range(9))
+    done = run("captions.csv", "-o", "out/mine.jsonl", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["left_out"], told["left_out_file"]) == (10, "out/mine.left-out.csv")
+    assert told["left_out_reasons"] == {"there is no picture": 10}
+    assert done.stderr.count("left out: captions.csv:") == 3
+    assert "left out: and 7 more, all of them in out/mine.left-out.csv" in done.stderr
+    with Path("out/mine.left-out.csv").open(encoding="utf-8-sig", newline="") as listed:
+        rows = list(csv.DictReader(listed))
+    assert [(row["file"], row["row"]) for row in rows] == [
+        ("captions.csv", str(line)) for line in range(5, 15)
+    ]
+
+
+def test_where_no_row_is_left_out_no_file_is_written(folder: Path) -> None:
+    Path("good.csv").write_text("image,caption\n1.jpg,dog\n")
+    told = json.loads(run("good.csv", "--json").stdout)
+    assert (told["left_out"], told["left_out_file"]) == (0, None)
+    assert list(folder.glob("*left-out*")) == []
+
+
+def test_tags_in_a_cell_are_parted_by_what_is_typed(folder: Path) -> None:
+    Path("t.csv").write_text("image,tags\n1.jpg,salt;pepper/dog\n2.jpg,cat\n")
+    assert run("t.csv", "--separator", "/").exit_code == 0
+    assert found() == {"1.jpg": ("salt;pepper", "dog"), "2.jpg": ("cat",)}
+    Path("t.csv").write_text('image,tags\n1.jpg,dog|cat\n2.jpg,"jar, large"\n')
+    done = run("t.csv", "--overwrite")
+    assert done.exit_code == 2
+    assert "by '|' in t.csv:2 ('dog|cat'), by ',' in t.csv:3 ('jar, large')" in done.stderr
+    assert run("t.csv", "--separator", "|", "--overwrite").exit_code == 0
+    assert found() == {"1.jpg": ("dog", "cat"), "2.jpg": ("jar, large",)}
+
+
+def test_tags_that_differ_by_capitals_stay_apart_and_are_told(folder: Path) -> None:
+    Path("t.csv").write_text("image,tags\n1.jpg,Blorp\n2.jpg,blorp\n")
+    done = run("t.csv")
+    assert found() == {"1.jpg": ("Blorp",), "2.jpg": ("blorp",)}
+    assert done.stderr.count("'Blorp' (1) and 'blorp' (1)") == 1
+    Path("tags.txt").write_text("blorp\n")
+    done = run("t.csv", "--tags", "tags.txt", "--overwrite")
+    assert found() == {"1.jpg": ("blorp",), "2.jpg": ("blorp",)}
+    assert "capitals" not in done.stderr
+
+
+def test_captions_in_another_language_are_told_once(folder: Path) -> None:
+    german = "Zwei Frauen sitzen auf einer Bank vor dem Haus"
+    rows = [f"1.jpg,{german} {number}.\n" for number in range(5)]
+    Path("de.csv").write_text("".join(["image,caption\n", *rows]))
+    done = run("de.csv")
+    assert done.exit_code == 0
+    assert done.stderr.count("seem to be in another language") == 1
+    done = run("de.csv", "--overwrite", "--parser", "spacy:de_core_news_sm")
+    assert "another language" not in done.stderr
+    assert "another language" not in run("captions.csv", "--overwrite").stderr
 
 
 def test_only_tags_of_a_list_are_kept(folder: Path) -> None:
@@ -91,6 +151,7 @@ def test_pictures_may_lie_elsewhere(folder: Path) -> None:
         (["captions.csv", "--tags", "nix"], "expected ram or tag2text"),
         (["captions.csv", "--tags", "."], "no folder of `grounded-ram vocabulary build`"),
         (["captions.csv", "--images", "nix"], "none of 4 rows"),
+        (["captions.csv", "-o", "new/x.jsonl", "--separator", ""], "--separator"),
     ],
 )
 def test_wrong_usage_is_code_2_and_writes_nothing(

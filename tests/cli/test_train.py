@@ -148,7 +148,9 @@ def test_what_cannot_be_used_is_told_and_left_out(here: Path, tmp_path: Path) ->
     assert done.exit_code == 0, done.output
     assert f"left out: mine.csv:{COUNT + 2}: there is no picture: " in done.stderr
     assert f"left out: mine.csv:{COUNT + 3}: neither tags nor captions" in done.stderr
-    assert f"left out: 2 rows of {COUNT + 3}" in done.stderr
+    assert "left out: 2 in all, listed in training/left-out.csv" in done.stderr
+    rows = Path("training/left-out.csv").read_text("utf-8-sig").splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == [str(COUNT + 2), str(COUNT + 3)]
     record = json.loads(done.stdout)
     assert (record["pictures"], record["unreadable"]) == (COUNT + 1, 1)
     assert record["mAP"] is None

@@ -135,6 +135,13 @@ def test_a_line_that_is_no_json_is_told(tmp_path: Path, content: bytes) -> None:
         list(read_examples(tmp_path / "x.jsonl"))
 
 
+def test_a_line_that_is_no_utf8_says_what_to_do(tmp_path: Path) -> None:
+    line = '{"image": "a.jpg", "tags": ["caf\u00e9"], "captions": []}\n'
+    (tmp_path / "x.jsonl").write_bytes(line.encode() + line.encode("latin-1"))
+    with pytest.raises(InputError, match=r"x\.jsonl:2: .*save the file as UTF-8"):
+        list(read_examples(tmp_path / "x.jsonl"))
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a file of examples, but .*gone.*cannot be"):
         list(read_examples(tmp_path / "gone.jsonl"))

@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import shlex
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,8 @@ class CaptionFile:
         self, source: str | Path, *, layout: str | None = None, column: str | None = None
     ) -> None:
         self.source = str(source)
+        if Path(self.source).is_dir():
+            raise InputError(_a_folder(self.source))
         self.column = column
         self.blank = self.bad = self.position = 0
         self.faults: list[str] = []
@@ -228,7 +231,7 @@ class CaptionFile:
             elif len(text) > LONGEST:
                 self._note(where, f"is longer than {LONGEST:,} characters")
             elif "\ufffd" in text:
-                self._note(where, "is no valid UTF-8")
+                self._note(where, "is no valid UTF-8; save the file as UTF-8")
             elif caption := " ".join(text.split()):
                 yield caption
             else:
@@ -242,6 +245,15 @@ class CaptionFile:
         self.bad += 1
         if len(self.faults) < TOLD:
             self.faults.append(f"{self.source}, {where}: {what}")
+
+
+def _a_folder(source: str) -> str:
+    folder = shlex.quote(source)
+    return (
+        f"expected files of captions, got the folder {source!r}; name the files in it, or, if it "
+        f"is one of pictures, type first: grounded-ram parse {folder} -o examples.jsonl, and then "
+        "examples.jsonl in its place"
+    )
 
 
 def _as_it_is(raw: BinaryIO) -> Any:

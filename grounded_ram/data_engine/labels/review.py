@@ -1,6 +1,6 @@
 """review.csv: the tags that are proposed, a line a tag, for a human to decide in a spreadsheet.
 
-    keep             yes or no. A line that is deleted is no
+    keep             yes or no, never empty. A line that is deleted is no
     tag              which tag it is: leave it as it is. A new line with a new tag adds that tag
     kind             of the vocabulary's kinds: object, part, stuff, scene, attribute, action ...
     rename           what to call it instead
@@ -22,6 +22,7 @@ from io import StringIO, TextIOWrapper
 from pathlib import Path
 
 from grounded_ram.data_engine.labels.label_system import LabelSystem, Row, decided, head_of
+from grounded_ram.data_engine.reading.rows import first_line_no_utf8
 from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.export.files import replacing
 from grounded_ram.names import unknown_name
@@ -45,7 +46,7 @@ _NO = {"no": False, "n": False, "false": False, "0": False}
 def write_review(rows: Iterable[Row], path: Path) -> None:
     """Write the rows, whole or not at all; a file that is there is replaced."""
     with replacing(path) as file:
-        text = TextIOWrapper(file, "utf-8", newline="")
+        text = TextIOWrapper(file, "utf-8-sig", newline="")  # Excel knows UTF-8 by its mark alone
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(_cells, rows))
@@ -125,8 +126,9 @@ class _Lines:
         except OSError as error:
             raise InputError(f"{self._path}: cannot be read: {error.strerror}") from error
         except ValueError as error:
+            line = first_line_no_utf8(self._path)
             raise InputError(
-                f"{self._path}: is no UTF-8; save it as CSV UTF-8 in the spreadsheet: {error}"
+                f"{self._path}, line {line}: is no UTF-8; save it as CSV UTF-8 in the spreadsheet"
             ) from error
         headings, _, _ = text.partition("\n")
         mark = max(",;\t", key=headings.count)
@@ -189,6 +191,8 @@ def _row(cells: Mapping[str, str]) -> Row:
         UnknownNameError: its kind is none.
     """
     keep = cells.get("keep", "").casefold()
+    if not keep:  # nothing says whether it was forgotten or is meant as no
+        raise InputError("keep: the cell is empty; type yes or no")
     if keep not in _YES and keep not in _NO:
         raise InputError(f"keep: expected yes or no, got {keep!r}")
     tag, kind = _name(cells, "tag"), cells.get("kind", "").casefold()

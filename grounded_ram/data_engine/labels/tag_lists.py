@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from grounded_ram.data_engine.reading.rows import NO_UTF8, first_line_no_utf8
 from grounded_ram.downloads import OnProgress, download, find_whole
 from grounded_ram.errors import InputError
 from grounded_ram.weights import find_checkpoint
@@ -20,6 +21,9 @@ def read_tag_list(path: Path) -> tuple[str, ...]:
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        line = first_line_no_utf8(path)
+        raise InputError(f"{path}, line {line}: {NO_UTF8}: a list of tags, one a line") from error
     except (OSError, ValueError) as error:
         raise InputError(f"expected a list of tags, one a line: {path}: {error}") from error
     tags = tuple(dict.fromkeys(filter(None, (" ".join(line.split()) for line in lines))))

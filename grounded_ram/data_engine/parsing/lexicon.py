@@ -42,6 +42,8 @@ _APART = frozenset(
 
 _BODILY = ("-shaped", "-colored", "-haired", "-eyed", "-legged", "-sleeved", "-sized", "-handed")
 _ADJECTIVE_ENDINGS = ("ful", "less", "ous", "ish", "able", "ible", "ical", "ic", *_BODILY)
+_AGED = ("-year-old", "-month-old", "-week-old", "-day-old")
+_MEASURES = words("deep double full half high long low multi open short single triple wide")
 _MAYBE_ADJECTIVE = ("y", "al", "ant", "ent", "ive", "ary", "ory", "ian", "ed")
 _MARKS = {",": "comma", ".": "stop", "": "name"}
 _EVENTS = frozenset(["wedding", "meeting", "landing", "gathering"])
@@ -127,7 +129,22 @@ class Lexicon:
         """Tell whether a word with hyphens is one word rather than several."""
         if text in self.kinds or text in ADJECTIVES or text in PLACES_OF_THINGS:
             return True
-        return text.endswith(_BODILY) or self._is_participle(text)
+        is_number = text[0].isdigit() or text.endswith(_AGED)
+        return is_number or text.endswith(_BODILY) or self._describes(text)
+
+    def _describes(self, text: str) -> bool:
+        """Tell whether a word with hyphens is an adjective by its parts."""
+        return self._is_participle(text) or self._is_measure(text)
+
+    def _is_measure(self, text: str) -> bool:
+        """Tell whether a word with a hyphen says how much of something a thing has: "two-story"."""
+        first, hyphen, last = text.partition("-")
+        if not hyphen or not (CLOSED.get(first) == "number" or first in _MEASURES):
+            return False
+        compounds = self.compounds.get(first, ())  # "high-rise" may begin one
+        if any(compound.startswith(f"{first} {last}") for compound in compounds):
+            return False
+        return last not in CLOSED and bool(self.word(last).noun)
 
     def _is_participle(self, text: str) -> bool:
         """Tell whether a word with hyphens ends in a participle, as "snow-covered"."""
@@ -164,18 +181,22 @@ class Lexicon:
         role = CLOSED.get(spelt) or _MARKS.get(spelt)
         if role:
             return Word(spelt, role, noun="can" if spelt == "can" else "")
-        text = american(spelt, self._nouns | self._adjectives | VERBS)
+        known = self._nouns | self._adjectives | VERBS
+        text = "-".join(american(part, known) for part in spelt.split("-"))
         if text in NAMES:
             return Word(text, "name")
         is_code = any(map(str.isdigit, text)) or (len(text) == 1 and text.isascii())
+        is_code = is_code or text.endswith(_AGED)
         if is_code and text not in self.kinds:
             return Word(text, "number")
         return self._open_class(text)
 
     def _open_class(self, text: str) -> Word:
+        if self._describes(text):
+            return Word(text, adjective=text)
         noun, plural = singular(text, self._nouns | self._adjectives)
         verb = infinitive(text)
-        adjective = text if self._is_participle(text) else positive(text, self._adjectives)
+        adjective = positive(text, self._adjectives)
         is_usual = noun in self._nouns
         if plural and not is_usual and self.kinds.get(noun) == "attribute":
             adjective = noun

@@ -64,12 +64,21 @@ class SpacyParser:
             parts = tokens[at : at + 3]
             whole = "".join(part.lower_ for part in parts)
             if len(parts) == 3 and parts[1].text == "-" and self._lexicon.is_whole(whole):
-                yield Token(whole, "adjective", whole)
+                yield self._whole(whole)
                 at += 3
                 continue
             if tokens[at].text != "-":
                 yield self._token(tokens[at])
             at += 1
+
+    def _whole(self, text: str) -> Token:
+        """Return the token of a word with a hyphen, which pipelines take apart."""
+        word = self._lexicon.word(text)
+        if word.role:
+            return Token(word.text, word.role)
+        if word.adjective or not word.noun:
+            return Token(text, "adjective", text)
+        return Token(text, "noun", word.noun, word.plural)
 
     def _token(self, token: spacy.tokens.Token) -> Token:
         word = self._lexicon.word(token.lower_)

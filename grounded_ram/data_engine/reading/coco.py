@@ -15,12 +15,14 @@ from typing import Any
 from grounded_ram.data_engine.examples import Caption, Example
 from grounded_ram.data_engine.labels.json_items import JsonItems
 from grounded_ram.data_engine.reading.rows import (
+    NO_UTF8,
     NOTHING,
     BadRow,
     Pictures,
     Row,
     captions_of,
     check_readable,
+    first_line_no_utf8,
     tags_of,
 )
 from grounded_ram.errors import InputError
@@ -31,9 +33,9 @@ _SMALL = 1 << 20  # bytes of a file that lists no image
 
 @dataclass
 class _Told:
-    """What is told about a picture so far, and where it was first named."""
+    """What is told about a picture so far, and what it is if that is nothing."""
 
-    place: str
+    bare: BadRow
     tags: dict[str, None] = field(default_factory=dict)
     captions: dict[str, None] = field(default_factory=dict)
 
@@ -74,7 +76,7 @@ class CocoFiles:
             if listed or one.captions:
                 yield Example(image, tuple(one.tags), tuple(map(Caption, one.captions)))
             else:
-                yield BadRow(one.place, NOTHING)
+                yield one.bare
 
 
 class _Coco:
@@ -94,28 +96,27 @@ class _Coco:
         yield from self._bad
         for place, key, name in self._images:
             tags, captions = self._tags.pop(key, {}), self._captions.pop(key, [])
-            where = self._place("image", place)
             try:
                 if not isinstance(name, str):
                     raise InputError(f"expected text under 'file_name': got {str(name)[:60]!r}")
                 image = pictures.find(name)
             except InputError as error:
-                yield BadRow(where, str(error))
+                yield self._bad_row("image", place, str(error))
                 continue
-            one = told.setdefault(image, _Told(where))
+            one = told.setdefault(image, _Told(self._bad_row("image", place, NOTHING)))
             yield from self._add_tags(one, tags)
             yield from self._add_captions(one, captions)
         first = {key: next(iter(found.values())) for key, found in self._tags.items()}
         first |= {key: found[0][0] for key, found in self._captions.items()}
         for key, place in first.items():
-            yield BadRow(self._place("annotation", place), f"its image is not listed: {key!r}")
+            yield self._bad_row("annotation", place, f"its image is not listed: {key!r}")
 
     def _add_tags(self, one: _Told, found: dict[Any, int]) -> Iterator[BadRow]:
         for category, place in found.items():
             try:
                 one.tags.update(dict.fromkeys(tags_of([self._name(category)], "name")))
             except InputError as error:
-                yield BadRow(self._place("annotation", place), str(error))
+                yield self._bad_row("annotation", place, str(error))
 
     def _name(self, category: Any) -> Any:
         if category not in self._categories:
@@ -127,7 +128,7 @@ class _Coco:
             try:
                 captions = captions_of(text, "caption")
             except InputError as error:
-                yield BadRow(self._place("annotation", place), str(error))
+                yield self._bad_row("annotation", place, str(error))
             else:
                 one.captions.update(dict.fromkeys(caption.text for caption in captions))
 
@@ -139,8 +140,12 @@ class _Coco:
                     if key in counts:
                         self._take(key, counts[key], item)
                         counts[key] += 1
+        except UnicodeDecodeError as error:
+            line = first_line_no_utf8(self._path)
+            raise self._wrong(f"line {line} has {NO_UTF8}") from error
         except (OSError, ValueError, RecursionError) as error:
-            raise self._wrong(f"it is damaged: {error}") from error
+            what = f"it is damaged: {error}" if self._path.stat().st_size else "it is empty"
+            raise self._wrong(what) from error
         if not counts["images"] and not self._is_empty():
             raise self._wrong('it has no list of "images"')
 
@@ -166,10 +171,11 @@ class _Coco:
         except (KeyError, TypeError) as error:
             what = {"images": "image", "categories": "category"}.get(key, "annotation")
             fault = f"lacks {error}" if isinstance(error, KeyError) else f"of a wrong type: {error}"
-            self._bad.append(BadRow(self._place(what, place), fault))
+            self._bad.append(self._bad_row(what, place, fault))
 
-    def _place(self, what: str, place: int) -> str:
-        return f"{self._path.name}, {what} {place}"
+    def _bad_row(self, what: str, place: int, reason: str) -> BadRow:
+        row = f"{what} {place}"
+        return BadRow(f"{self._path.name}, {row}", reason, str(self._path), row)
 
     def _wrong(self, what: str) -> InputError:
         return InputError(

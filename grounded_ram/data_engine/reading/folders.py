@@ -16,7 +16,7 @@ from grounded_ram.autolabel.folders import File, walk
 from grounded_ram.autolabel.items import Skipped, not_a_picture, straight
 from grounded_ram.autolabel.other_labels import label_beside
 from grounded_ram.data_engine.examples import Caption, Example, once
-from grounded_ram.data_engine.reading.rows import NO_UTF8, BadRow, Row
+from grounded_ram.data_engine.reading.rows import NO_UTF8, BadRow, Row, first_line_no_utf8
 from grounded_ram.errors import InputError
 
 CAPTION_ENDINGS = (".caption", ".txt")
@@ -83,9 +83,9 @@ class CaptionFolder:
                 try:
                     yield _with_captions(found.path, beside.captions(found.path))
                 except InputError as error:
-                    yield BadRow(found.name, str(error))
+                    yield BadRow(found.name, str(error), found.path)
             elif _is_caption(found.name) and not beside.has_picture(found.path):
-                yield BadRow(found.name, "a caption without a picture beside it")
+                yield BadRow(found.name, "a caption without a picture beside it", found.path)
 
 
 class ClassFolder:
@@ -114,6 +114,7 @@ class ClassFolder:
                         found.name,
                         "expected to lie in a class's folder: FOLDER/CLASS/picture; "
                         f"{len(folders)} folders come between",
+                        found.path,
                     )
 
 
@@ -179,7 +180,8 @@ def _lines(file: Path, picture: Path) -> list[str]:
     except OSError as error:
         raise InputError(f"its caption cannot be read: {error}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{NO_UTF8}: its caption {file.name!r}") from error
+        line = first_line_no_utf8(file)
+        raise InputError(f"{NO_UTF8}: its caption {file.name!r}, line {line}") from error
     lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
     # Such numbers are no caption; asked for captions that begin like them only, since it is slow.
     if lines and lines[0][0].isdigit() and (label_beside(picture) or "").startswith("YOLO"):

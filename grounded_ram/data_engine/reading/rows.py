@@ -5,13 +5,14 @@ from __future__ import annotations
 import codecs
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from grounded_ram.autolabel.items import is_url, is_utf8, straight
 from grounded_ram.data_engine.examples import Caption, Example, once
+from grounded_ram.data_engine.reading.separators import mark_in
 from grounded_ram.errors import InputError
 
 IMAGE_KEYS = (
@@ -22,11 +23,8 @@ CAPTION_KEYS = ("captions", "caption", "text", "comment")
 """What columns and keys are called, in any case. The first of each goes before the others; of the
 others there may be one, since nothing says which of two is meant."""
 
-SEPARATORS = ("|", ";", ",")
-"""What tags in one text are parted by: the first of these that is in it."""
-
 NOTHING = "neither tags nor captions"
-NO_UTF8 = "bytes that are no UTF-8"
+NO_UTF8 = "bytes that are no UTF-8; save the file as UTF-8"
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +36,15 @@ class BadRow:
     Args:
         place: where it is, such as "labels.csv:17".
         reason: why, in one line: the same words for the same reason, details after a colon.
+        file: path of the file that it stands in, or of the picture where no file lists it; "" where
+            nobody told.
+        row: the number of its line, or what else it is in the file, such as "image 3".
     """
 
     place: str
     reason: str
+    file: str = ""
+    row: str = ""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}"
@@ -55,6 +58,7 @@ class BadRows:
 
     Args:
         keep: how many.
+        then: is told each of them, too; see ``left_out.noting_left_out``.
 
     Attributes:
         count: how many there were.
@@ -62,11 +66,12 @@ class BadRows:
         first: the first ones.
     """
 
-    def __init__(self, keep: int = 100) -> None:
+    def __init__(self, keep: int = 100, *, then: Callable[[BadRow], None] | None = None) -> None:
         self.count = 0
         self.reasons: Counter[str] = Counter()
         self.first: list[BadRow] = []
         self._keep = keep
+        self._then = then
 
     def __call__(self, row: BadRow) -> None:
         """Take note of one."""
@@ -74,6 +79,8 @@ class BadRows:
         self.reasons[row.reason.partition(":")[0]] += 1
         if len(self.first) < self._keep:
             self.first.append(row)
+        if self._then is not None:
+            self._then(row)
 
 
 def log_bad_row(row: BadRow) -> None:
@@ -107,6 +114,17 @@ class Pictures:
         except (OSError, ValueError) as error:  # too long, or with NUL
             raise InputError(f"no path of a picture: {error}") from error
         raise InputError(f"there is no picture: {str(self._root / name)!r}")
+
+
+def first_line_no_utf8(path: Path) -> int | None:
+    """Return the number of the first line of a file that is no UTF-8; None if all are."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return None
 
 
 def check_readable(path: Path) -> None:
@@ -155,7 +173,7 @@ def example_of(
         row: tags may be a list or a text with separators; captions a text, or a list of texts and
             of objects with ``text`` and perhaps ``tags``.
         pictures: finds the picture.
-        separator: parts tags in a text; None: see ``SEPARATORS``.
+        separator: parts tags in a text; None: see ``tags_of``.
         may_be_bare: a row without tags and captions says that the picture shows nothing of what is
             asked for.
 
@@ -173,7 +191,9 @@ def example_of(
     image = _text(name, key)
     tags_key = key_in(row, TAG_KEYS, "tags")
     captions_key = key_in(row, CAPTION_KEYS, "captions")
-    captions = () if captions_key is None else captions_of(row[captions_key], captions_key)
+    captions = (
+        () if captions_key is None else captions_of(row[captions_key], captions_key, separator)
+    )
     tags = () if tags_key is None else tags_of(row[tags_key], tags_key, separator)
     told = dict.fromkeys((*tags, *(tag for caption in captions for tag in caption.tags)))
     if not told and not captions and not may_be_bare:
@@ -184,14 +204,18 @@ def example_of(
 def tags_of(value: Any, key: str, separator: str | None = None) -> tuple[str, ...]:
     """Return the tags in a value, each once, with one space between words.
 
+    Args:
+        value: a list, or a text.
+        key: what it stands under.
+        separator: parts the tags in a text; None: the first of ``separators.SEPARATORS`` in it.
+
     Raises:
         InputError: they are no names.
     """
     if value is None:
         return ()
     if isinstance(value, str):
-        marks = SEPARATORS if separator is None else (separator,)
-        mark = next((mark for mark in marks if mark in value), None)
+        mark = separator or mark_in(value)
         value = [value] if mark is None else value.split(mark)
     if not isinstance(value, list):
         raise InputError(f"expected names under {key!r}: got {str(value)[:60]!r}")
@@ -202,8 +226,13 @@ def tags_of(value: Any, key: str, separator: str | None = None) -> tuple[str, ..
     return tags
 
 
-def captions_of(value: Any, key: str) -> tuple[Caption, ...]:
+def captions_of(value: Any, key: str, separator: str | None = None) -> tuple[Caption, ...]:
     """Return the captions in a value, each once; empty ones are left out.
+
+    Args:
+        value: a text, or a list of texts and of objects with ``text`` and perhaps ``tags``.
+        key: what it stands under.
+        separator: as for ``tags_of``.
 
     Raises:
         InputError: they are no texts.
@@ -215,13 +244,15 @@ def captions_of(value: Any, key: str) -> tuple[Caption, ...]:
         about = one if isinstance(one, dict) else {"text": one}
         text = _text(about.get("text"), key).strip()
         if text:
-            found.append(Caption(text, tags_of(about.get("tags"), key)))
+            found.append(Caption(text, tags_of(about.get("tags"), key, separator)))
     return once(found)
 
 
 def _text(value: Any, key: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"expected text under {key!r}: got {str(value)[:60]!r}")
-    if not is_utf8(value) or "\0" in value:
-        raise InputError(f"{NO_UTF8}, or NUL, under {key!r}: {value[:60]!a}")
+    if not is_utf8(value):
+        raise InputError(f"{NO_UTF8}: under {key!r}: {value[:60]!a}")
+    if "\0" in value:
+        raise InputError(f"a NUL in a text: under {key!r}: {value[:60]!a}")
     return value

@@ -34,7 +34,8 @@ class LabelledRun:
             try:
                 yield self._example(annotation)
             except InputError as error:
-                yield BadRow(key_of(annotation.image), str(error))
+                key = key_of(annotation.image)
+                yield BadRow(key, str(error), annotation.image.path or "")
 
     def _example(self, annotation: Annotation) -> Example:
         tags = annotation.tags.names  # those of its objects are among them

@@ -39,6 +39,20 @@ KINDS = ("captions", "classes", "run", "csv", "tsv", "jsonl", "coco")
 _FOLDERS = ("captions", "classes", "run")
 _METADATA = ("metadata.csv", "metadata.jsonl")
 _RUN = "run.json"
+_IMAGES = "images= (--images on the command line)"
+
+_TABLE = "it has no row below the names of its columns; write one for each picture"
+_FOLDER = "there is no picture in the folder; put them there, or name another folder"
+_NOTHING = {
+    "csv": _TABLE,
+    "tsv": _TABLE,
+    "jsonl": 'it has no line; write one for each picture: {"image": "a.jpg", "tags": ["dog"]}',
+    "coco": 'its list of "images" is empty; name another file',
+    "captions": _FOLDER,
+    "classes": _FOLDER,
+    "run": "no picture is labelled in it; begin with: grounded-ram label",
+}
+"""What a source of each kind is without rows."""
 
 
 class _Source(Protocol):
@@ -58,18 +72,20 @@ class Examples:
         about: what the source was taken for, for people.
         read: goes through the source, each image once.
         report: is called with each row that gave no example, each time that they are iterated.
+        nothing: what there is in a source without rows, for people.
     """
 
     about: str
     read: Callable[[], Iterator[Row]]
     report: Callable[[BadRow], None]
+    nothing: str = "got none"
 
     def __iter__(self) -> Iterator[Example]:
         """Read the examples.
 
         Raises:
-            InputError: at the end, if there were rows and none of them could be used; before, if
-                the source turns out to be damaged as a whole.
+            InputError: at the end, if there were no rows, or none of them could be used; before,
+                if the source turns out to be damaged as a whole.
         """
         good, bad = 0, 0
         first: BadRow | None = None
@@ -81,11 +97,15 @@ class Examples:
             else:
                 good += 1
                 yield row
+        if first is None and not good:
+            raise InputError(
+                f"{self.about}: expected pictures with tags or captions, but {self.nothing}"
+            )
         if first is not None and not good:
             raise InputError(
                 f"{self.about}: expected pictures with tags or captions, but none of {bad} rows "
-                f"could be used; the first is {first}. Correct them, or say with images= "
-                "(the folder that names of pictures begin at) where the pictures are"
+                f"could be used; the first is {first}. Correct them, or say which "
+                f"folder the names of pictures begin at: {_IMAGES}"
             )
 
 
@@ -103,8 +123,8 @@ def open_examples(
         report: is told each row that cannot be used; ``BadRows`` counts them. None of them stops
             the reading.
         images: the folder that names of pictures begin at, if not that of the file that has them.
-        separator: between tags in one text of a table or of lines; None: the first of "|", ";" and
-            "," that is in it.
+        separator: between tags in one text of a table or of lines; None: the one of "|", ";" and
+            "," that is in any of them; where texts differ in that, reading them is refused.
 
     Raises:
         InputError: it is none of these, or cannot be read; the message says what would do.
@@ -122,11 +142,17 @@ def open_examples(
             )
         kind, paths = "coco", [path for _, path in parsed]
     if kind in _FOLDERS and images is not None:
-        raise InputError(f"images: expected none for a folder with its pictures, got {images}")
+        raise InputError(
+            f"{_IMAGES}: expected none for a folder with its pictures, got {str(images)!r}; leave "
+            "it out"
+        )
     if separator is not None and (kind not in ("csv", "tsv", "jsonl") or not separator):
-        raise InputError(f"separator: expected with a table or lines alone, got {separator!r}")
+        raise InputError(
+            f"separator= (--separator on the command line): expected one, and with a table or "
+            f"lines (.csv, .tsv, .jsonl) alone; got {separator!r}, and {kind}"
+        )
     opened = _open(kind, paths, None if images is None else Path(images), separator)
-    return Examples(opened.about, _rows_of(opened), report)
+    return Examples(opened.about, _rows_of(opened), report, _NOTHING[kind])
 
 
 def _open(kind: str, paths: Sequence[Path], images: Path | None, separator: str | None) -> _Source:

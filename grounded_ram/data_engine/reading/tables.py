@@ -10,13 +10,16 @@ import csv
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from grounded_ram.autolabel.items import is_utf8
 from grounded_ram.data_engine.reading.rows import (
     CAPTION_KEYS,
     IMAGE_KEYS,
+    NO_UTF8,
     TAG_KEYS,
     BadRow,
     Pictures,
@@ -26,6 +29,7 @@ from grounded_ram.data_engine.reading.rows import (
     key_in,
     tags_of,
 )
+from grounded_ram.data_engine.reading.separators import TagText, common_separator
 from grounded_ram.errors import InputError
 
 DELIMITERS = {"csv": ",;\t|", "tsv": "\t"}
@@ -63,7 +67,8 @@ class Table:
         path: the file.
         kind: "csv" or "tsv".
         root: the folder that names of pictures begin at.
-        separator: between tags in one cell; None: the first of "|", ";" and "," that is in it.
+        separator: between tags in one cell; None: the one of "|", ";" and "," that is in the
+            column, see ``separators``.
 
     Raises:
         InputError: it cannot be read, or its columns are not what they should be.
@@ -95,18 +100,36 @@ class Table:
         return f"table {self._path.name}: {'; '.join(told)}"
 
     def rows(self) -> Iterator[Row]:
-        """Give an example for each row, or why there is none."""
+        """Give an example for each row, or why there is none.
+
+        Raises:
+            InputError: nobody can tell what parts the tags.
+        """
+        separator = self._mark
         for row in islice(self._rows(), 1, None):
             place = f"{self._path.name}:{row.line}"
             try:
                 yield example_of(
                     self._values(row),
                     self._pictures,
-                    self._separator,
+                    separator,
                     may_be_bare=bool(self._columns.classes),  # zeros alone say something, too
                 )
             except InputError as error:
-                yield BadRow(place, str(error))
+                yield BadRow(place, str(error), str(self._path), str(row.line))
+
+    @cached_property
+    def _mark(self) -> str | None:
+        """Return what parts tags in the column of tags, which is read once for that."""
+        names, place = self._columns.names, self._columns.tags
+        if self._separator is not None or place is None:
+            return self._separator
+        texts = (
+            TagText(f"{self._path.name}:{row.line}", row.cells[place])
+            for row in islice(self._rows(), 1, None)
+            if len(row.cells) == len(names)
+        )
+        return common_separator(texts, names[place])
 
     def _values(self, row: _Cells) -> dict[str, Any]:
         """Return what the cells of a row say, by the keys of ``example_of``."""
@@ -133,10 +156,13 @@ class Table:
             self._delimiter = delimiter
             names = [name.strip() for row in islice(self._rows(), 1) for name in row.cells]
             if any(name.casefold() in IMAGE_KEYS for name in names):
+                if not all(map(is_utf8, names)):
+                    raise InputError(f"{self._path}:1: {NO_UTF8}: the names of its columns")
                 return delimiter, names
+        got = repr(self._start()) if self._path.stat().st_size else "an empty file"
         raise InputError(
             f"{self._path}: expected names of columns in the first line, one of them for pictures "
-            f"({', '.join(IMAGE_KEYS)}); got {self._start()!r}. Write them above the first row"
+            f"({', '.join(IMAGE_KEYS)}); got {got}. Write them above the first row"
         )
 
     def _start(self) -> str:

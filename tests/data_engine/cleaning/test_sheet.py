@@ -63,5 +63,12 @@ def test_crops_stand_in_their_places_and_gone_pictures_are_grey(tmp_path: Path) 
     pixels = np.asarray(sheet)
     first = pixels[2 * LINE : 2 * LINE + SIDE, NAME_WIDTH : NAME_WIDTH + SIDE]
     assert first.std() > 30
+    box = (first == (178, 34, 34)).all(2)  # what went has a red box, within the margin around it
+    rows_of_box, columns_of_box = (np.flatnonzero(box.any(axis)) for axis in (1, 0))
+    assert SIDE * 0.1 <= rows_of_box[0] <= SIDE * 0.15
+    assert SIDE * 0.1 <= columns_of_box[0] <= SIDE * 0.15
+    assert SIDE * 0.85 <= columns_of_box[-1] <= SIDE * 0.9
+    names = pixels[2 * LINE + SIDE + LINE : 2 * LINE + SIDE + 2 * LINE]
+    assert (names[:, NAME_WIDTH : NAME_WIDTH + SIDE] < 128).any()
     x = NAME_WIDTH + EACH * (SIDE + GAP) + 4 * GAP
     assert (pixels[2 * LINE : 2 * LINE + SIDE, x : x + SIDE] == 220).all()

@@ -92,6 +92,7 @@ def test_what_is_no_caption_is_counted_and_told_with_its_line(tmp_path: Path) ->
         f"{path}, line 2",
         f"{path}, line 3",
     ]
+    assert "save the file as UTF-8" in file.faults[0]
     lines = tmp_path / "a.jsonl"
     lines.write_text('{"caption": "one"}\n{"caption": 3}\n{bad\n{"x": 1}\n[]\n{"caption": "two"}\n')
     file = CaptionFile(lines)

@@ -1,3 +1,4 @@
+import codecs
 import csv
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 
 def edit(path: Path, of: str, **cells: str) -> None:
     """Change cells of the row of a tag, as in a spreadsheet."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         if row["tag"] == of:
@@ -44,6 +45,13 @@ def mistake(path: Path) -> str:
     with pytest.raises(InputError) as caught:
         read_review(path)
     return str(caught.value)
+
+
+def test_a_spreadsheet_can_tell_that_it_is_utf8(path: Path) -> None:
+    content = path.read_bytes()
+    assert content.startswith(codecs.BOM_UTF8)
+    path.write_bytes(content.removeprefix(codecs.BOM_UTF8))
+    assert [row.tag for row in read_review(path)[0]] == [row.tag for row in ROWS]
 
 
 def test_what_nobody_edited_reads_back_as_it_was(path: Path) -> None:
@@ -85,7 +93,7 @@ def test_a_line_that_is_deleted_is_no_tag_and_a_new_one_is_one(path: Path) -> No
 
 @pytest.mark.parametrize("mark", [";", "\t"])
 def test_what_a_spreadsheet_makes_of_the_file_can_be_read(path: Path, mark: str) -> None:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     rows[1][0], rows[2][0], rows[3][0] = "TRUE", "1", "FALSE"
     rows[1][6] = "1,200"
@@ -97,7 +105,7 @@ def test_what_a_spreadsheet_makes_of_the_file_can_be_read(path: Path, mark: str)
 
 
 def test_no_caption_can_be_taken_for_a_formula(path: Path) -> None:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["examples"] == '"A "red" car, parked" | "=SUM(A1)"'
 
@@ -106,7 +114,8 @@ def test_no_caption_can_be_taken_for_a_formula(path: Path) -> None:
     ("cells", "message"),
     [
         ({"keep": "maybe"}, "keep: expected yes or no, got 'maybe'"),
-        ({"keep": ""}, "keep: expected yes or no, got ''"),
+        ({"keep": ""}, "keep: the cell is empty; type yes or no"),
+        ({"keep": "  "}, "keep: the cell is empty; type yes or no"),
         ({"kind": "objct"}, "unknown kind 'objct'; did you mean 'object'"),
         ({"same_as": "cra"}, "unknown tag under same_as 'cra'; did you mean 'car'"),
         ({"same_as": "music"}, "'crème brûlée' is the same as 'music', which is not kept"),
@@ -143,7 +152,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
     path = tmp_path / "review.csv"
     assert "cannot be read" in mistake(path)
     path.write_bytes("keep,tag,kind\nyes,crème,object\n".encode("cp1252"))
-    assert "save it as CSV UTF-8" in mistake(path)
+    assert "review.csv, line 2: is no UTF-8; save it as CSV UTF-8" in mistake(path)
     path.write_text("tag,captions\ncar,1\n")
     assert "line 1" in mistake(path)
     assert "no keep and no kind" in mistake(path)

@@ -21,6 +21,12 @@ def test_a_file_without_tags_is_refused(data: bytes, tmp_path: Path) -> None:
         tag_list(str(tmp_path / "tags.txt"))
 
 
+def test_a_list_that_is_no_utf8_says_which_line(tmp_path: Path) -> None:
+    (tmp_path / "tags.txt").write_bytes("dog\ncaf\u00e9\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"tags\.txt, line 2: .*save the file as UTF-8"):
+        tag_list(str(tmp_path / "tags.txt"))
+
+
 def test_what_is_neither_a_name_nor_a_file_is_refused() -> None:
     with pytest.raises(InputError, match="expected ram or tag2text, or a file"):
         tag_list("RAM")

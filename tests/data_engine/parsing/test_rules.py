@@ -112,7 +112,15 @@ def test_what_is_negated_gives_no_tag(caption: str, expected: list[str]) -> None
         ("a long-haired dog", ["long-haired", "dog"]),
         ("snow-covered roofs", ["snow-covered", "roof"]),
         ("a tree-lined street", ["tree-lined", "street"]),
-        ("a tool-shed and a chain-saw, top-left", ["tool shed", "chain saw"]),
+        ("a red-haired girl", ["red-haired", "girl"]),
+        ("a two-story house", ["two-story", "house"]),
+        ("a multi-storey building", ["multi-story", "building"]),
+        ("a high-speed train", ["high-speed", "train"]),
+        ("a grey-haired man", ["gray-haired", "man"]),
+        ("a 3-story house and a 10-year-old boy", ["house", "boy"]),
+        ("a four-year-old girl", ["girl"]),
+        ("a first-aid kit and a double-decker bus", ["first-aid kit", "double-decker bus"]),
+        ("a tool-shed and a chain-saw", ["tool shed", "chain saw"]),
     ],
 )
 def test_modifiers_possessives_and_predicates(caption: str, expected: list[str]) -> None:

@@ -68,6 +68,28 @@ def test_words_with_hyphens_and_compounds_are_put_together_again() -> None:
     ) == [("long-haired", "attribute"), ("dog", "object"), ("tennis racket", "object")]
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        ("two", "story", ("two-story", "attribute")),
+        ("flip", "flop", ("flip-flop", "object")),
+        ("left", "hand", None),
+        ("3", "story", None),
+    ],
+)
+def test_a_word_with_a_hyphen_is_what_the_lexicon_says(
+    first: str, last: str, expected: tuple[str, str] | None
+) -> None:
+    found = parse(
+        (first, "NUM", "CD", "nummod", first, 2),
+        ("-", "PUNCT", "HYPH", "punct", "-", 2),
+        (last, "NOUN", "NN", "compound", last, 3),
+        ("with", "ADP", "IN", "ROOT", "with", 3),
+        ("dogs", "NOUN", "NNS", "pobj", "dog", 3),
+    )
+    assert found == [*filter(None, [expected]), ("dog", "object")]
+
+
 def test_a_verb_taken_for_the_end_of_a_compound_is_a_verb() -> None:
     assert parse(
         ("taxi", "NOUN", "NN", "compound", "taxi", 1),

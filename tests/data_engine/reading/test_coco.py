@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from grounded_ram.data_engine.reading.rows import BadRows
 from grounded_ram.data_engine.reading.sources import open_examples
 from grounded_ram.errors import InputError
 from tests.data_engine.picture_folder import put, told
@@ -122,7 +123,26 @@ def test_what_cannot_be_used_is_told_and_the_rest_is_read(folder: Path) -> None:
 
 
 def test_no_images(folder: Path) -> None:
-    assert told(write(folder, images=[]), folder) == ({}, [])
+    with pytest.raises(InputError, match=r"coco\.json: .*but its list of \"images\" is empty"):
+        told(write(folder, images=[]), folder)
+
+
+def test_a_file_that_is_no_utf8_says_which_line_and_what_to_do(folder: Path) -> None:
+    text = '{"images": [],\n"annotations": [],\n"categories": [{"id": 1, "name": "café"}]}'
+    (folder / "coco.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"line 3 has bytes .* no UTF-8; save the file as UTF-8"):
+        told(folder / "coco.json", folder)
+
+
+def test_a_bad_row_has_its_file_and_which_entry_it_is(folder: Path) -> None:
+    images = [*IMAGES[:1], {"id": 7, "file_name": "gone.jpg"}]
+    path = write(folder, images=images, annotations=captions((1, "A dog."), (9, "A cat.")))
+    bad = BadRows()
+    list(open_examples(path, bad))
+    assert [(row.file, row.row) for row in bad.first] == [
+        (str(path), "image 1"),
+        (str(path), "annotation 1"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +154,12 @@ def test_no_images(folder: Path) -> None:
 def test_a_file_that_is_no_coco_file(folder: Path, content: bytes) -> None:
     (folder / "coco.json").write_bytes(content)
     with pytest.raises(InputError, match=r'COCO file with "images".*coco\.json.*\.jsonl'):
+        list(open_examples(folder / "coco.json"))
+
+
+def test_an_empty_file_is_not_called_damaged(folder: Path) -> None:
+    (folder / "coco.json").touch()
+    with pytest.raises(InputError, match=r"coco\.json': it is empty; objects"):
         list(open_examples(folder / "coco.json"))
 
 

@@ -57,10 +57,10 @@ def test_pictures_and_captions_that_are_alone_are_told(tmp_path: Path) -> None:
         for row in (
             "alone.jpg: no caption beside it: expected NAME.txt or NAME.caption",
             f"broken.jpg: its caption cannot be read: [Errno 21] Is a directory: '{tmp_path}'",
-            "bytes.jpg: bytes that are no UTF-8: its caption 'bytes.txt'",
+            "bytes.jpg: bytes that are no UTF-8; save the file as UTF-8: its caption",
             "empty.jpg: its caption is empty: 'empty.txt'",
             "readme.TXT: a caption without a picture beside it",
-            "utf16.jpg: bytes that are no UTF-8: its caption 'utf16.txt'",
+            "utf16.jpg: bytes that are no UTF-8; save the file as UTF-8: its caption",
             "yolo.jpg: labels of YOLO, no caption: 'yolo.txt'; try: grounded-ram convert",
         )
     ]
@@ -98,8 +98,15 @@ def test_pictures_in_no_class_s_folder_are_told(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_of_a_layout_that_was_told(tmp_path: Path) -> None:
-    assert told(f"classes:{tmp_path}", tmp_path) == ({}, [])
-    assert told(f"captions:{tmp_path}", tmp_path) == ({}, [])
+    for layout in ("classes", "captions"):
+        with pytest.raises(InputError, match="there is no picture in the folder; put them there"):
+            told(f"{layout}:{tmp_path}", tmp_path)
+
+
+def test_a_caption_that_is_no_utf8_is_told_with_its_line(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", "b.jpg", a__txt="A dog.", b__txt="One.\nA café.".encode("latin-1"))
+    _, bad = told(tmp_path, tmp_path)
+    assert [row.partition("UTF-8: ")[2] for row in bad] == ["its caption 'b.txt', line 2"]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,10 @@ def test_bad_lines_are_told_and_the_others_are_read(folder: Path) -> None:
         (b'["a.jpg", "dog"]', "expected an object with a picture: got "),
         (b'"a.jpg"', "expected an object with a picture"),
         (b'{"tags": ["dog"]}', "no picture: "),
-        (b'{"image": "a.jpg", "tags": "d\xffg"}', "bytes that are no UTF-8: "),
+        (
+            b'{"image": "a.jpg", "tags": "d\xffg"}',
+            "bytes that are no UTF-8; save the file as UTF-8: ",
+        ),
         (b'{"image": "gone.jpg", "tags": ["dog"]}', "there is no picture: "),
         (b'{"image": "a.jpg", "tags": [], "captions": []}', "neither tags nor captions"),
         (b'{"image": "a.jpg", "tags": 7}', "expected names under 'tags'"),
@@ -80,9 +83,23 @@ def test_lines_about_one_picture_are_joined_wherever_they_stand(folder: Path) ->
     assert good == {"b.jpg": ((), ("1", "3")), "a.jpg": ((), ("0", "2", "4"))}
 
 
+def test_what_parts_tags_is_the_same_in_all_texts(folder: Path) -> None:
+    lines = [
+        '{"image": "a.jpg", "tags": "jar, large"}',
+        '{"image": "a.jpg", "tags": ["x|y"]}',
+        '{"image": "b.jpg", "captions": [{"text": "x", "tags": "cat|bus"}, "y, z"]}',
+    ]
+    put(folder, m__jsonl="\n".join(lines))
+    with pytest.raises(InputError, match=r"by ',' in m\.jsonl:1 .* by '\|' in m\.jsonl:3"):
+        told(folder / "m.jsonl", folder)
+    good, _ = told(folder / "m.jsonl", folder, separator="|")
+    assert good == {"a.jpg": (("jar, large", "x|y"), ()), "b.jpg": (("cat", "bus"), ("x", "y, z"))}
+
+
 def test_no_lines(folder: Path) -> None:
     put(folder, m__jsonl="")
-    assert told(folder / "m.jsonl", folder) == ({}, [])
+    with pytest.raises(InputError, match=r"m\.jsonl: .*but it has no line; write one"):
+        told(folder / "m.jsonl", folder)
 
 
 def test_pictures_elsewhere_and_a_separator(folder: Path, tmp_path: Path) -> None:

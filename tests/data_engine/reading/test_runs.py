@@ -58,7 +58,8 @@ def test_pictures_that_are_gone_or_without_tags_are_told(tmp_path: Path) -> None
 
 
 def test_a_run_that_has_done_nothing(tmp_path: Path) -> None:
-    assert told(write_run(tmp_path), tmp_path) == ({}, [])
+    with pytest.raises(InputError, match="no picture is labelled in it"):
+        told(write_run(tmp_path), tmp_path)
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

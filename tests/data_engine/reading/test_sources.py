@@ -14,6 +14,9 @@ from grounded_ram.data_engine.reading.sources import KINDS, open_examples
 from grounded_ram.errors import InputError
 from tests.data_engine.picture_folder import put, told
 
+COCO = """{"images": [{"id": 1, "file_name": "dog/a.jpg"}], "categories": [],
+"annotations": [{"image_id": 1, "caption": "A dog."}]}"""
+
 
 def test_a_file_is_known_by_its_ending_and_a_word_before_it_goes_first(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", list__dat="image;tags\na.jpg;dog\n", x__txt='{"image": "a.jpg"}')
@@ -61,9 +64,13 @@ def test_two_files_of_metadata_are_refused_with_both_spellings(tmp_path: Path) -
         ("csv:dog", {}, "csv: expected a file, got '.*dog'"),
         ("video:t.csv", {}, "there is no 'video:"),
         ("dog/a.jpg", {}, "expected a file that ends in .csv, .*got '.*a.jpg'"),
-        ("classes:.", {"images": "x"}, "images: expected none for a folder"),
-        ("classes:.", {"separator": ","}, "separator: expected with a table or lines"),
-        ("t.csv", {"separator": ""}, "separator: .*got ''"),
+        ("classes:.", {"images": "x"}, r"--images .*: expected none for a folder .*got 'x'"),
+        (
+            "classes:.",
+            {"separator": ","},
+            r"--separator .*: expected one, and with a table or lines .*classes",
+        ),
+        ("t.csv", {"separator": ""}, r"--separator .*got ''"),
     ],
 )
 def test_sources_that_are_none_say_what_would_do(
@@ -103,6 +110,12 @@ def test_bad_rows_are_logged_where_nobody_is_told(
     assert caplog.messages == ["left out t.csv:3: no picture: the value is empty"]
 
 
+def test_where_no_picture_is_found_both_ways_to_say_where_they_are_are_told(tmp_path: Path) -> None:
+    put(tmp_path, t__csv="image,tags\ngone.jpg,dog\n")
+    with pytest.raises(InputError, match=r"images= \(--images on the command line\)$"):
+        list(open_examples(tmp_path / "t.csv"))
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_what_is_in_memory_does_not_grow_with_the_rows(tmp_path: Path, kind: str) -> None:
     put(tmp_path, *(f"{n}.jpg" for n in range(20)))
@@ -128,7 +141,7 @@ def test_what_is_in_memory_does_not_grow_with_the_rows(tmp_path: Path, kind: str
 
 
 def test_opening_tables_and_folders_loads_no_large_library(tmp_path: Path) -> None:
-    put(tmp_path, "dog/a.jpg", t__csv="image,tags\ndog/a.jpg,x\n", c__json='{"images": []}')
+    put(tmp_path, "dog/a.jpg", t__csv="image,tags\ndog/a.jpg,x\n", c__json=COCO)
     code = (
         "import sys\n"
         "from grounded_ram.data_engine.reading.sources import open_examples\n"

@@ -111,7 +111,7 @@ def test_bad_rows_are_told_by_their_line_and_the_others_are_read(folder: Path) -
         ("6", "wrong number of columns: expected 3, got 4"),
         ("7", "malformed: "),
         ("8", "expected names under 'tags', got numbers: 3"),
-        ("9", "bytes that are no UTF-8"),
+        ("9", "bytes that are no UTF-8; save the file as UTF-8: under 'tags'"),
         ("10", "bytes that are no UTF-8"),
         ("14", "no picture: the value is empty"),
     ]
@@ -153,15 +153,39 @@ def test_a_separator_of_ones_own(folder: Path) -> None:
     assert told(path, folder, separator=" ")[0] == {"a.jpg": (("haze", "primary"), ())}
 
 
+def test_what_parts_tags_is_the_same_in_the_whole_column(folder: Path) -> None:
+    path = write(folder, "image\ttags\na.jpg\thot dog\nb.jpg\tcat|jar, large\n")
+    good = {"a.jpg": (("hot dog",), ()), "b.jpg": (("cat", "jar, large"), ())}
+    assert told(path, folder) == (good, [])
+    mixed = "image\ttags\na.jpg\tdog\nb.jpg\tjar, large\na.jpg\tcat|bus\n"
+    path = write(folder, mixed)
+    with pytest.raises(
+        InputError,
+        match=r"in 'tags', got several: by ',' in t\.csv:3 \('jar, large'\), by '\|' in t\.csv:4 .*"
+        r"separator= \(--separator",
+    ):
+        told(path, folder)
+    good = {"a.jpg": (("dog", "cat", "bus"), ()), "b.jpg": (("jar, large",), ())}
+    assert told(path, folder, separator="|") == (good, [])
+
+
+def test_a_row_with_wrong_columns_does_not_say_what_parts_tags(folder: Path) -> None:
+    good, bad = told(write(folder, "image,tags\na.jpg,dog|cat\nb.jpg,x;y,z\n"), folder)
+    assert good == {"a.jpg": (("dog", "cat"), ())}
+    assert len(bad) == 1
+
+
 def test_a_table_without_rows(folder: Path) -> None:
-    assert told(write(folder, "image,tags\n"), folder) == ({}, [])
-    assert told(write(folder, "image,caption\n"), folder) == ({}, [])
+    for text in ("image,tags\n", "image,caption"):
+        with pytest.raises(InputError, match=r"t\.csv: .*it has no row below the names of its col"):
+            told(write(folder, text), folder)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "names of columns in the first line, one of them for pictures.*got ''"),
+        ("", "names of columns in the first line, one of them for pictures.*got an empty file"),
+        ("\n", "one of them for pictures.*got ''"),
         ("a.jpg,dog\n", "first line.*got 'a.jpg,dog'. Write them above"),
         ("image\na.jpg\n", "expected a column of tags.*0 or 1; got 'image'"),
         ("image,x\na.jpg,7\n", "expected a column of tags .*got 'image', 'x'"),
@@ -176,6 +200,12 @@ def test_a_table_without_rows(folder: Path) -> None:
 def test_a_table_that_cannot_be_used_as_a_whole(folder: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=rf"t\.csv: (?s:.*){message}"):
         open_examples(write(folder, text))
+
+
+def test_names_of_columns_that_are_no_utf8_say_so(folder: Path) -> None:
+    (folder / "t.csv").write_bytes("image,café\na.jpg,1\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"t\.csv:1: .*save the file as UTF-8: the names"):
+        open_examples(folder / "t.csv")
 
 
 def test_in_a_tsv_commas_part_nothing(folder: Path) -> None:
