@@ -97,7 +97,9 @@ def trained_clip(
     """Train it on pages and what the encoder makes of them; or read what was trained before."""
     torch.manual_seed(0)
     network = BookCLIP(encoder)
-    schedule = Schedule(steps=steps, learning_rate=2e-3, batch=64, warmup=50, muon=False)
+    schedule = Schedule(
+        steps=steps, learning_rate=2e-3, batch=min(64, len(pages)), warmup=50, muon=False
+    )
     true = torch.tensor([_true(page) for page in pages])
 
     def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:

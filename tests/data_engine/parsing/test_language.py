@@ -21,7 +21,7 @@ ENGLISH = {
     "grass, road, wall, window, door, table, chair, house, umbrella",
     "the web": "Vintage wooden chair stock photo. Modern house exterior design ideas. Nike Air Max "
     "90 running shoes. Zorbtech XJ9000 blorp. Royalty free vector illustration",
-    "as pages write it": "a dog&#39;s bowl &amp; a cat&nbsp;on&nbsp;a&nbsp;mat " * 4,
+    "as pages write it": "a&nbsp;&quot;&nbsp;&quot;&nbsp;dog " * 20,
 }
 
 

@@ -90,6 +90,15 @@ def test_a_word_with_a_hyphen_is_what_the_lexicon_says(
     assert found == [*filter(None, [expected]), ("dog", "object")]
 
 
+def test_html_entities_are_read_before_the_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    spacy = pytest.importorskip("spacy")
+    from grounded_ram.data_engine.parsing.spacy_parser import SpacyParser
+
+    monkeypatch.setattr(SpacyParser, "read", lambda self, doc: doc.text)
+    parser = SpacyParser(spacy.blank("en"))
+    assert list(parser.parse(["a dog&#39;s &amp; bowl"])) == ["a dog's & bowl"]
+
+
 def test_a_verb_taken_for_the_end_of_a_compound_is_a_verb() -> None:
     assert parse(
         ("taxi", "NOUN", "NN", "compound", "taxi", 1),

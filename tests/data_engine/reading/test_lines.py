@@ -94,6 +94,8 @@ def test_what_parts_tags_is_the_same_in_all_texts(folder: Path) -> None:
         told(folder / "m.jsonl", folder)
     good, _ = told(folder / "m.jsonl", folder, separator="|")
     assert good == {"a.jpg": (("jar, large", "x|y"), ()), "b.jpg": (("cat", "bus"), ("x", "y, z"))}
+    put(folder, c__jsonl='{"image": "a.jpg", "captions": [{"text": "x", "tags": "cat|bus/tram"}]}')
+    assert told(folder / "c.jsonl", folder, separator="/")[0]["a.jpg"][0] == ("cat|bus", "tram")
 
 
 def test_no_lines(folder: Path) -> None:
