@@ -53,7 +53,7 @@ def seconds_a_picture(backend: str, batch: int, *, frozen: bool, captions: bool)
 
 def main() -> None:
     torch.manual_seed(0)
-    for backend in sys.argv[1:] or ["ram:tiny", "tag2text:swin-b"]:
+    for backend in sys.argv[1:] or ["ram:tiny", "ram:swin-l"]:
         batch = 16 if backend.endswith("tiny") else 2
         for frozen in (False, True):
             pace = seconds_a_picture(backend, batch, frozen=frozen, captions=False)
