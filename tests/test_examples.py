@@ -19,7 +19,7 @@ EXAMPLES = {
             f"fine-tune-output/run/{name}"
             for name in (
                 *("log.csv", "model/config.json", "model/weights.safetensors"),
-                *("state.safetensors", "train.json"),
+                *(".lock", "state.safetensors", "train.json"),
             )
         ),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,8 @@ import typer
 
 from grounded_ram.cli import cleaning_options, terminal
 from grounded_ram.cli.options import AsJson, Device, OwnWeights, own_weights
+from grounded_ram.cli.places import writing_into
+from grounded_ram.cli.train import watched
 from grounded_ram.errors import InputError
 from grounded_ram.presets import PRESETS
 
@@ -58,6 +59,12 @@ def clean(
     weights: OwnWeights = None,
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Objects that it sees at once.")] = 1,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace the new run of an earlier clean, and all that is in it."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove the labels of a run that look wrong, and write what is left as a new run.
@@ -65,15 +72,16 @@ def clean(
     As RAM's data engine does: of each label go the objects that look least like its others, and
     those that the tagger, shown them alone, does not see. RUN stays as it is. NEW is a run: export,
     report and evaluate read it. removed.jsonl in it says what went and why, removed.jpg shows it.
+    Typed again after a kill or Ctrl-C, it goes on where it stopped.
     """
     with terminal.clean_stdout():
         from grounded_ram.autolabel.run_folder import Run
-        from grounded_ram.data_engine.cleaning.cleaned_run import check_place
+        from grounded_ram.data_engine.cleaning.places import check_place
         from grounded_ram.data_engine.cleaning.verdicts import Cleaning
 
         old = Run(run)
         new = run.with_name(f"{run.resolve().name}-cleaned") if output is None else output
-        check_place(run, new)
+        check_place(run, new, overwrite=overwrite)
         settings = Cleaning(
             share=share,
             least_distance=least_distance,
@@ -86,9 +94,12 @@ def clean(
             only_mask=only_mask,
         )
         name = _tagger_of(old, tagger)
-        looking = _load(name, weights=weights, device=device, batch_size=batch_size)
-        done = _clean(old, new, settings, looking)
-        _draw(done, new / SHEET)
+        with writing_into(new):
+            files = {stage: Path(path).expanduser() for stage, path in own_weights(weights).items()}
+            looking = _load(name, files, device=device, batch_size=batch_size)
+            seen_by = _identity(name, files, looking)
+            done = _clean(old, new, settings, (looking, seen_by), overwrite=overwrite)
+            _draw(done, new / SHEET)
     if as_json:
         terminal.show_json(_record(done))
     else:
@@ -113,13 +124,23 @@ def _tagger_of(run: Run, asked: str | None) -> str:
     return name
 
 
-def _load(name: str, *, weights: list[str] | None, device: str, batch_size: int) -> Tagger:
+def _identity(name: str, files: Mapping[str, Path], tagger: Tagger) -> str:
+    """Return what tells a tagger from others that see otherwise."""
+    facts = []
+    for stage, path in sorted(files.items()):
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        told = [(str(one.absolute()), one.stat()) for one in inside]
+        facts.append((stage, [(one, stat.st_size, stat.st_mtime_ns) for one, stat in told]))
+    where = (getattr(tagger, "device", None), getattr(tagger, "dtype", None))
+    return repr((name, facts, where))
+
+
+def _load(name: str, files: Mapping[str, Path], *, device: str, batch_size: int) -> Tagger:
     """Load a tagger, and nothing of the other stages; download it if it is not here."""
     from grounded_ram.backends import Backend
     from grounded_ram.runtime import pick_device, pick_dtype
     from grounded_ram.weights import fetch_all
 
-    files = {stage: Path(path).expanduser() for stage, path in own_weights(weights).items()}
     here = pick_device(device)
     backend: Backend[Tagger] = Backend(
         "tagger",
@@ -135,18 +156,25 @@ def _load(name: str, *, weights: list[str] | None, device: str, batch_size: int)
     return backend.get()
 
 
-def _clean(old: Run, new: Path, settings: Cleaning, tagger: Tagger) -> CleanedRun:
+def _clean(
+    old: Run, new: Path, settings: Cleaning, seeing: tuple[Tagger, str], *, overwrite: bool
+) -> CleanedRun:
     from grounded_ram.data_engine.cleaning.cleaned_run import clean_run
     from grounded_ram.data_engine.cleaning.embedding import TaggerEmbedder
 
-    with terminal.bar("looking at objects") as update:
+    tagger, seen_by = seeing
+    embedder = TaggerEmbedder(tagger)
+    pictures = sum(len(found.labelled) for _, found in old.journals())
+    with watched(pictures, 1, "looking at objects", "picture") as update:
         return clean_run(
             old,
             new,
             settings,
-            embedder=TaggerEmbedder(tagger),
-            look=partial(tagger.tag, threshold=0.0),
-            on_seen=lambda seen: update(seen, None, f"{seen:,} pictures"),
+            embedder=embedder,
+            look=embedder.look,
+            seen_by=seen_by,
+            overwrite=overwrite,
+            on_seen=lambda seen: update(seen, {}),
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from grounded_ram.cli import data_engine_options as loop_options
 from grounded_ram.cli import train_options as options
 from grounded_ram.cli.build import make_parser
 from grounded_ram.cli.build_options import CaptionParserName
+from grounded_ram.cli.data_engine_result import measure_note, record_of, show, use_command
 from grounded_ram.cli.example_options import Separator
 from grounded_ram.cli.learning_data import read_examples, read_sources, say_alike, tags_to_learn
 from grounded_ram.cli.options import (
@@ -26,13 +28,13 @@ from grounded_ram.cli.options import (
     own_weights,
 )
 from grounded_ram.cli.parse import Kept, kept_tags
-from grounded_ram.cli.train import measured, steps_of, watched
+from grounded_ram.cli.places import writing_into
+from grounded_ram.cli.train import steps_of, watched
 from grounded_ram.errors import InputError
 
 if TYPE_CHECKING:
     from grounded_ram.data_engine.examples import Example
     from grounded_ram.training.loop import Facts
-    from grounded_ram.training.rounds import Loop
     from grounded_ram.training.tagger import Plan
     from grounded_ram.weights import OnProgress
 
@@ -136,14 +138,15 @@ def data_engine(
             margin=margin,
         )
         reading = _Reading(parser, images, separator, tags, least, hold_out, seed, output)
-        given = _read(data, truth, fine, reading)
-        finder = _finder(preset, detector, box_threshold, own_weights(weights))
-        finder["batch_size"] = _fetch(finder, device, on_progress)
-        length = _Length(steps, epochs, fine_epochs, fine_rate)
-        settings = {"cleaning": cleaning, "unfound": unfound.value, "told": told}
-        record = _run(given, plan, length, settings | {"finder": finder, "folder": output})
+        with writing_into(output):
+            given = _read(data, truth, fine, reading)
+            finder = _finder(preset, detector, box_threshold, own_weights(weights))
+            finder["batch_size"] = _fetch(finder, device, on_progress)
+            length = _Length(steps, epochs, fine_epochs, fine_rate)
+            settings = {"cleaning": cleaning, "unfound": unfound.value, "told": told}
+            record = _run(given, plan, length, settings | {"finder": finder, "folder": output})
     if record is not None:
-        (terminal.show_json if as_json else _show)(record)
+        (terminal.show_json if as_json else show)(record)
 
 
 class _Reading(NamedTuple):
@@ -264,9 +267,14 @@ def _run(
         **settings,
     )
     bad: dict[str, str] = {}
+    names = given.kept.names or ()
+    shown = any(set(example.tags) & set(names) for example in given.held_out)
+    note = measure_note(len(given.held_out), can_measure=shown)
+    if note and is_first():
+        terminal.say(f"note: {note}")
     done = run_data_engine(
         given.learnt,
-        given.kept.names or (),
+        names,
         folder,
         rounds,
         held_out=given.held_out,
@@ -278,74 +286,20 @@ def _run(
         return None
     for image, why in list(bad.items())[:_MOST_BAD]:
         terminal.say(f"not looked at, its tags stay: {image}: {why}")
-    return _record(done, folder, is_whole=given.is_whole)
+    seen = (one.image for one in (*given.held_out, *given.learnt) if one.image not in bad)
+    command = use_command(done, plan.start, settings["finder"], picture=next(seen, "PICTURES"))
+    return record_of(done, folder, is_whole=given.is_whole) | {"use": command}
 
 
-def _watching(
-    at_a_step: int, step: str, total: int
-) -> AbstractContextManager[Callable[[int, Facts], None]]:
-    """Say what begins, and draw how far it is."""
+@contextmanager
+def _watching(at_a_step: int, step: str, total: int) -> Iterator[Callable[[int, Facts], None]]:
+    """Say what begins, and draw how far it is; what cannot be measured is not drawn."""
     from grounded_ram.training.processes import is_first
 
     what, unit = loop_options.STEPS[step]
     if is_first():
         terminal.say(f"{step}: {what}")
-    return watched(total, at_a_step if unit == "step" else 1, what, unit)
-
-
-def _record(loop: Loop, folder: Path, *, is_whole: bool) -> dict[str, Any]:
-    """Return what came of a loop, as JSON holds it."""
-    results = {"first": loop.first, "again": loop.again, "fine-tuned": loop.fine}
-    return {
-        "folder": str(folder),
-        "model": str(loop.best.model),
-        "learnt_tags": len(loop.best.tags),
-        "pictures": loop.pictures,
-        "unreadable": loop.unreadable,
-        "tags": dict(zip(("given", "generated", "cleaned"), loop.tags, strict=True)),
-        "removed": loop.removed,
-        "not_judged": loop.untouched,
-        "models": [
-            {"name": name, **measured(result)} for name, result in results.items() if result
-        ],
-        "truth_is_whole": is_whole,
-    }
-
-
-def _show(record: dict[str, Any]) -> None:
-    """Print the tags after each step, what was removed, and the models."""
-    pictures = max(1, record["pictures"])
-    terminal.show_table(
-        ("tags", "number", "a picture"),
-        ((name, f"{n:,}", f"{n / pictures:.2f}") for name, n in record["tags"].items()),
-    )
-    terminal.show_table(
-        ("of these", "why", "number"),
-        (
-            *(("removed", why, f"{n:,}") for why, n in record["removed"].items()),
-            *(("not judged", why, f"{n:,}") for why, n in record["not_judged"].items()),
-        ),
-    )
-    names = ("mAP", "precision", "recall")
-    terminal.show_table(
-        ("model", "pictures", "held out", *names),
-        (
-            (
-                row["name"],
-                f"{row['pictures']:,}",
-                f"{row['held_out']:,}",
-                *("-" if row[name] is None else f"{row[name]:.3f}" for name in names),
-            )
-            for row in record["models"]
-        ),
-    )
-    terminal.show("thresholds are fitted to the pictures that precision and recall are measured on")
-    if not record["truth_is_whole"]:
-        terminal.show(
-            "held-out pictures show more than their captions tell: what is right and untold counts "
-            "as wrong; measure on whole tags with --truth DATA"
+    with watched(total, at_a_step if unit == "step" else 1, what, unit) as update:
+        yield lambda done, facts: update(
+            done, {name: one for name, one in facts.items() if name != "mAP" or not math.isnan(one)}
         )
-    if record["unreadable"]:
-        terminal.show(f"could not be read, their tags stay: {record['unreadable']:,}")
-    terminal.show(f"what went, and why: {Path(record['folder']) / '3-removed.jsonl'}")
-    terminal.show(f"model: {record['model']}")

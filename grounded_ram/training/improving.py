@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -31,9 +33,18 @@ from grounded_ram.training.trained import Measure, fitted_thresholds
 if TYPE_CHECKING:
     from grounded_ram.training.rounds import Rounds
 
+_log = logging.getLogger(__name__)
+
 GENERATED, CLEANED = "2-generated.jsonl", "3-cleaned.jsonl"
 UNREADABLE, REMOVED, UNTOUCHED = "2-unreadable.jsonl", "3-removed.jsonl", "3-untouched.json"
+SEEN = "3-seen"
+"""What cleaning saw of each picture, until it is done."""
 ASKED = "data-engine.json"
+
+_NO_EFFECT = (
+    "told (--told) has no effect, as none of the held-out pictures has one of the tags that are "
+    "learnt: the first model adds tags by its own thresholds"
+)
 
 Update: TypeAlias = Callable[[int, Facts], None]
 """Told how many steps or pictures are done, and what a training measured."""
@@ -73,6 +84,7 @@ class Improving:
     def run(self, examples: Sequence[Example], held_out: Sequence[Example], first: Result) -> None:
         """Write the examples after generating and after cleaning, if they are not there."""
         if (self.folder / GENERATED).exists() and (self.folder / CLEANED).exists():
+            shutil.rmtree(self.folder / SEEN, ignore_errors=True)
             return
         with alone_in(self.folder):
             model = self._seeing(first, held_out)
@@ -115,6 +127,7 @@ class Improving:
                 model,
                 self.rounds.cleaning,
                 unfound=self.rounds.unfound,
+                keep_in=self.folder / SEEN,
                 on_done=lambda done: update(done, {}),
                 on_bad=self.on_bad,
             )
@@ -123,7 +136,8 @@ class Improving:
             self.folder / REMOVED,
         )
         write_json(found.untouched, self.folder / UNTOUCHED, indent=1)
-        write_examples(found.examples, self.folder / CLEANED)  # last: it says that all is done
+        write_examples(found.examples, self.folder / CLEANED)  # it says that all is done
+        shutil.rmtree(self.folder / SEEN, ignore_errors=True)
 
     def _seeing(self, first: Result, held_out: Sequence[Example]) -> GroundedRAM:
         """Return the first model, with the thresholds to generate by, and the detector."""
@@ -132,7 +146,10 @@ class Improving:
         start = start_from(str(first.model), queries="learnt")
         files = {**finder.get("weights", {}), "tagger": first.model}
         model = GroundedRAM(**{**settings, "tagger": start.backend, "weights": files})
-        if self.rounds.told == 1 or not held_out:
+        if self.rounds.told == 1:
+            return model
+        if not any(set(example.tags) & set(first.tags) for example in held_out):
+            _log.warning(_NO_EFFECT)
             return model
         networks = make_networks(start, first.tags)
         scores, truth = Measure(networks, held_out, pick_device(plan.device))()

@@ -10,7 +10,8 @@ In the folder of a loop each step has a file or a folder of its own, whole or no
     data-engine.json       what was asked of the two steps that follow
     2-generated.jsonl      the examples with what it saw besides; 2-unreadable.jsonl: not looked at
     3-cleaned.jsonl        those without wrong tags; 3-removed.jsonl: what went, and why;
-                           3-untouched.json: how many tags were not judged, and why
+                           3-untouched.json: how many tags were not judged, and why;
+                           3-seen/: what was seen of each picture, until all of them are done
     4-again/, 5-fine/      the second model's trainings
 """
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import pytest
@@ -12,6 +14,7 @@ from grounded_ram.autolabel.run import label_dataset
 from grounded_ram.autolabel.run_folder import Run, begin
 from grounded_ram.cli.clean import clean as command
 from grounded_ram.cli.root import Commands
+from grounded_ram.images import Image
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.scenes.scene import make_scene
 
@@ -52,7 +55,10 @@ def test_a_run_becomes_a_cleaned_one_beside_it(labelled: Path) -> None:
     assert (new / "removed.jpg").is_file()
     refused = clean(str(labelled))
     assert refused.exit_code == 2
-    assert "is there; choose another folder with -o" in refused.output
+    assert "is there from an earlier run; choose another folder with -o, or" in refused.output
+    again = clean(str(labelled), "--device", "cpu", "--share", "0", "--overwrite")
+    assert again.exit_code == 0, again.output
+    assert Run(new).config["model"]["cleaned"]["share"] == 0
 
 
 def test_json_tells_every_label(labelled: Path, tmp_path: Path) -> None:
@@ -104,3 +110,48 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "expected the folder of a run" in refused.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_typed_again_after_ctrl_c_it_goes_on_and_says_so(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grounded_ram.data_engine.cleaning.embedding import TaggerEmbedder
+
+    arguments = (str(labelled), "--device", "cpu", "--least-regions", "3", "--share", "0.5", "-o")
+    whole = clean(*arguments, str(tmp_path / "whole"))
+    assert whole.exit_code == 0, whole.output
+    see, seen = TaggerEmbedder.see, list[int]()
+
+    def counting(self: TaggerEmbedder, images: list[Image]) -> Any:
+        seen.append(len(images))
+        if len(seen) == 4:
+            signal.raise_signal(signal.SIGINT)
+        return see(self, images)
+
+    monkeypatch.setattr(TaggerEmbedder, "see", counting)
+    stopped = clean(*arguments, str(tmp_path / "cut"))
+    assert stopped.exit_code == 130
+    assert "to go on, type the same command again" in stopped.stderr
+    assert not (tmp_path / "cut").exists()
+    assert len(seen) == 4
+    done = clean(*arguments, str(tmp_path / "cut"))
+    assert done.exit_code == 0, done.output
+    assert sum(seen) == sum(Run(labelled).dataset().objects.values())
+    for name in (
+        "removed.jsonl",
+        "summary.json",
+        "removed.jpg",
+        "parts/1-of-1/records-00000.jsonl",
+    ):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_place_that_cannot_be_written_is_told_with_the_option(
+    labelled: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "new", tmp_path / "file"):
+        refused = clean(str(labelled), "-o", str(place))
+        assert refused.exit_code == 2
+        assert "with -o" in refused.output

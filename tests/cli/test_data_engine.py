@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from hashlib import sha256
 from pathlib import Path
 
@@ -141,3 +142,61 @@ def test_what_cannot_be_is_refused_before_anything_is_learnt(
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
     assert [path.name for path in (tmp_path / "loop").iterdir()] == ["left-out.csv"]
+
+
+def test_what_is_printed_to_use_the_model_works_when_pasted(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grounded_ram.cli.root import app as root
+
+    monkeypatch.chdir(tmp_path)
+    done = run(*usual(folder), "-o", "my loop", "--box-threshold", "0.2")
+    assert done.exit_code == 0, done.output
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("Use it"))
+    words = shlex.split(line[line.index("grounded-ram") :])
+    assert words[0] == "grounded-ram"
+    for _ in range(2):  # typed again, it goes on
+        used = CliRunner().invoke(root, words[1:])
+        assert used.exit_code == 0, used.output
+    model = json.loads((tmp_path / "my loop/labelled/run.json").read_bytes())["model"]
+    assert model["preset"] == "tiny"
+    assert model["box_threshold"] == 0.2
+    weights = (tmp_path / "my loop/4-again/model/weights.safetensors").read_bytes()
+    assert sha256(weights).hexdigest() in json.dumps(model["tagger"])
+
+
+@pytest.mark.parametrize(
+    ("tags", "note"),
+    [
+        ([], "no picture that can be read is held out"),
+        ([["sky"], ["sky"]], "none of the held-out pictures (2) has one of the tags"),
+        ([["car"], ["dog"]], "are rough, as they come of few held-out pictures (2)"),
+    ],
+)
+def test_what_cannot_be_measured_or_hardly_is_told_with_what_to_do_before_and_after(
+    folder: Path, tmp_path: Path, tags: list[list[str]], note: str
+) -> None:
+    pictures = sorted(folder.glob("0*.png"))
+    rows = [Example(str(one), tuple(t)) for one, t in zip(pictures, tags, strict=False)]
+    write_examples(rows, tmp_path / "truth.jsonl")
+    how = ("--truth", str(tmp_path / "truth.jsonl")) if tags else ("--hold-out", "0")
+    more = ("--tags", str(tmp_path / "tags.txt"), "--evaluate-every", "1")
+    (tmp_path / "tags.txt").write_text("car\ntree\ndog\n")
+    done = run(*usual(folder), "-o", str(tmp_path / "loop"), *how, *more)
+    assert done.exit_code == 0, done.output
+    assert note in done.stdout
+    assert note in done.stderr.split("1-first: ")[0]
+    assert "--hold-out" in done.stdout
+    assert "--truth DATA" in done.stdout
+    assert "nan" not in done.output.lower()
+
+
+@pytest.mark.parametrize("place", ["file", "file/inside"])
+def test_a_folder_that_cannot_be_is_told_with_the_option_before_anything_is_read(
+    folder: Path, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    done = run("nowhere.csv", "-o", str(tmp_path / place))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "-o" in done.stderr
+    assert "nowhere" not in done.stderr

@@ -24,7 +24,7 @@ from grounded_ram.data_engine.examples import Caption, Example
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
 from grounded_ram.scenes.scene import make_scene
-from grounded_ram.training.improving import believing
+from grounded_ram.training.improving import SEEN, believing
 from grounded_ram.training.loop import Facts
 from grounded_ram.training.networks import Start
 from grounded_ram.training.rounds import Loop, Rounds, run_data_engine
@@ -48,11 +48,14 @@ class StopError(Exception):
 
 
 class Colours:
-    """A detector of coloured squares."""
+    """A detector of coloured squares; counts the pictures that it looks at."""
+
+    looked = 0
 
     def detect(
         self, images: Sequence[Image], tags: Sequence[Tags], *, threshold: float
     ) -> list[sv.Detections]:
+        self.looked += len(images)
         return [self._find(*pair) for pair in zip(images, tags, strict=True)]
 
     def _find(self, image: Image, tags: Tags) -> sv.Detections:
@@ -206,6 +209,30 @@ def test_a_loop_that_is_done_does_nothing_again(
     assert seen.done == {}
 
 
+def test_what_cleaning_saw_before_it_was_killed_is_not_looked_at_again(
+    told: list[Example], tmp_path: Path
+) -> None:
+    how = rounds(tmp_path)
+    detector: Colours = how.finder["detector"]
+    whole = run_data_engine(told, TAGS, tmp_path / "whole", how)
+    count = detector.looked
+    with pytest.raises(StopError):
+        run_data_engine(told, TAGS, tmp_path / "cut", how, watch=Seen("3-cleaned.jsonl").watch)
+    assert detector.looked - count == 8
+    assert (tmp_path / "cut" / SEEN).is_dir()
+    again = run_data_engine(told, TAGS, tmp_path / "cut", how)
+    assert detector.looked == 2 * count
+    assert (again.tags, again.removed, again.untouched) == (
+        whole.tags,
+        whole.removed,
+        whole.untouched,
+    )
+    for name in ("3-cleaned.jsonl", "3-removed.jsonl", "3-untouched.json"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    for folder in ("cut", "whole"):
+        assert not (tmp_path / folder / SEEN).exists()
+
+
 @pytest.mark.parametrize("stop", ["1-first", "2-generated.jsonl", "3-cleaned.jsonl", "4-again"])
 def test_a_loop_cut_off_in_any_step_ends_as_if_it_had_not_been(
     told: list[Example], tmp_path: Path, stop: str, monkeypatch: pytest.MonkeyPatch
@@ -314,6 +341,16 @@ def test_of_pictures_that_tell_little_the_model_is_believed_more(
         generated = list(read_examples(folder / "2-generated.jsonl"))
         counts[share] = sum(len(one.tags) for one in generated)
     assert counts[0.05] > counts[1.0]
+
+
+@pytest.mark.parametrize("shows", [None, "violin"])
+def test_a_share_that_has_no_effect_is_told(
+    told: list[Example], tmp_path: Path, shows: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    held_out = [] if shows is None else [Example(told[6].image, (shows,))]
+    how = rounds(tmp_path, told=0.5)
+    run_data_engine(told[:4], TAGS, tmp_path / "run", how, held_out=held_out)
+    assert "told (--told) has no effect" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from grounded_ram.annotation import Annotation, ImageFacts, Reason
+from grounded_ram.annotation import Annotation, ImageFacts
 from grounded_ram.autolabel.journal import Part
 from grounded_ram.autolabel.outcomes import Failed, Labelled, Outcome
 from grounded_ram.autolabel.run_folder import (
@@ -33,8 +32,10 @@ from grounded_ram.autolabel.run_folder import (
 from grounded_ram.autolabel.summary import summarize
 from grounded_ram.crops import Look
 from grounded_ram.data_engine.cleaning.embedding import Embedder
+from grounded_ram.data_engine.cleaning.places import CLEANED, check_place, draft_of, hidden, put
 from grounded_ram.data_engine.cleaning.regions import Region, Regions, Viewer
-from grounded_ram.data_engine.cleaning.removal import without
+from grounded_ram.data_engine.cleaning.removal import list_removed, without
+from grounded_ram.data_engine.cleaning.seen import Seen, SeenFolder, digest_of, seen_in
 from grounded_ram.data_engine.cleaning.verdicts import (
     Cleaning,
     LabelCount,
@@ -45,16 +46,13 @@ from grounded_ram.data_engine.cleaning.verdicts import (
 from grounded_ram.errors import InputError
 from grounded_ram.evaluation.naming import labelling_of
 from grounded_ram.export.dataset import Dataset, key_of
-from grounded_ram.export.files import json_bytes, plain, replacing, write_json
+from grounded_ram.export.files import write_json
 from grounded_ram.export.records import encode
 from grounded_ram.images import load_same
 from grounded_ram.vocabulary.labelling import Labels, Words
 
 REMOVED = "removed.jsonl"
 """The list of what was removed: a line of JSON for each label."""
-
-CLEANED = "cleaned"
-"""What the record of the models, in run.json and in every export, calls the cleaning."""
 
 AT_ONCE = 64
 """Pictures that are written down together."""
@@ -91,23 +89,29 @@ def clean_run(
     *,
     embedder: Embedder,
     look: Look | None,
+    seen_by: str = "",
+    overwrite: bool = False,
     on_seen: Callable[[int], None] = lambda seen: None,
 ) -> CleanedRun:
     """Remove the labels of a run that look wrong, and write what is left as a new run.
 
     Args:
         run: it is read and stays as it is.
-        folder: of the new run; nothing may be there.
+        folder: of the new run; nothing may be there. Until it is complete, what was seen of each
+            picture lies beside it, and a call after a kill looks at the others alone.
         settings: how wrong labels are told.
         embedder: says how a region looks.
         look: says what the tagger sees in some crops; None where nobody is asked.
-        on_seen: told how many pictures have been looked at.
+        seen_by: tells embedder and tagger from others; "" where nothing does: then nothing is kept.
+        overwrite: put the new run in the place of one that cleaning made before.
+        on_seen: told how many pictures have been looked at, those of earlier calls included.
 
     Raises:
-        InputError: something is in the new folder's place, or it would lie inside the old one.
+        InputError: something is in the new folder's place, or it would lie inside the old one; or
+            another process cleans into it.
         MissingDependencyError: scikit-learn is not installed.
     """
-    check_place(run.folder, folder)
+    check_place(run.folder, folder, overwrite=overwrite)
     dataset = run.dataset()
     labels = labels_of(run)
     viewer = Viewer(
@@ -117,36 +121,34 @@ def clean_run(
         margin=settings.margin,
         only_mask=settings.only_mask,
     )
-    with tempfile.TemporaryFile() as file:
+    kept = _seen_folder(folder, seen_by, settings)
+    with tempfile.TemporaryFile() as file, seen_in(kept) as seen:
         regions = Regions(file)
-        unread = _look_at_all(dataset, regions, viewer, on_seen)
+        unread = _look_at_all(dataset, (regions, viewer, seen), on_seen)
         verdicts = judge(regions, settings)
-    cleaned = Dataset.reading(lambda: _cleaned(dataset, regions.known, verdicts, labels))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
-        _write_part(run, draft, cleaned)
-        _list_removed(draft / REMOVED, regions.known, verdicts)
-        _write_facts(run, draft, cleaned, settings)
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        cleaned = Dataset.reading(lambda: _cleaned(dataset, regions.known, verdicts, labels))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = draft_of(folder)
+        try:
+            _write_part(run, draft, cleaned)
+            list_removed(draft / REMOVED, regions.known, verdicts)
+            _write_facts(run, draft, cleaned, settings)
+            check_place(run.folder, folder, overwrite=overwrite)  # it took hours
+            put(draft, folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    if kept is not None:
+        shutil.rmtree(kept.parent, ignore_errors=True)
     return CleanedRun(Run(folder), count_labels(regions, verdicts), regions.known, verdicts, unread)
 
 
-def check_place(old: Path, new: Path) -> None:
-    """Make sure, before hours of work, that the new run can lie where it shall.
+def _seen_folder(folder: Path, seen_by: str, settings: Cleaning) -> Path | None:
+    """Return where is kept what was seen on the way to a new run.
 
-    Raises:
-        InputError: something is there, or it is inside the old run.
+    What was seen in another way, in wider crops, say, stays beside it until a new run is complete.
     """
-    if new.exists() or new.is_symlink():
-        raise InputError(f"{str(new)!r} is there; choose another folder with -o")
-    if old.resolve() in new.resolve().parents:
-        raise InputError(
-            f"{str(new)!r} lies inside the run {str(old)!r}, which stays as it is; choose a folder "
-            "beside it with -o"
-        )
+    way = repr((seen_by, settings.margin, settings.only_mask, settings.contradictions))
+    return hidden(folder, "seen") / digest_of(way)[:16] if seen_by else None
 
 
 def labels_of(run: Run) -> Labels:
@@ -155,21 +157,33 @@ def labels_of(run: Run) -> Labels:
 
 
 def _look_at_all(
-    dataset: Dataset, regions: Regions, viewer: Viewer, on_seen: Callable[[int], None]
+    dataset: Dataset, into: tuple[Regions, Viewer, SeenFolder], on_seen: Callable[[int], None]
 ) -> dict[str, str]:
-    """Look at every region, and return why pictures could not be read, by their names."""
+    """Look at every region that was not seen before.
+
+    Returns:
+        Why pictures could not be read, by their names.
+    """
     unread: dict[str, str] = {}
+    regions, viewer, kept = into
     for number, annotation in enumerate(dataset, start=1):
         name, found = key_of(annotation.image), annotation.detections
-        if len(found):
+        digest = digest_of(encode(annotation)) if len(found) else ""
+        seen = kept.get(name, digest)
+        recalled = seen is not None
+        if seen is None and len(found):
             try:
                 pixels = _pixels(annotation.image)
             except InputError as error:
                 unread[name] = str(error)
             else:
-                known = _known(annotation, viewer.alone(pixels, found))
-                regions.add(known, viewer.embed(pixels, found))
-        on_seen(number)
+                alone, embeddings = viewer.see(pixels, found)
+                seen = Seen.of(_known(annotation, alone), embeddings)
+                kept.keep({name: (digest, seen)})
+        if seen is not None:
+            seen.add_to(regions)
+        if not recalled or number == len(dataset):
+            on_seen(number)
     return unread
 
 
@@ -228,29 +242,6 @@ def _link_or_copy(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # another disk, or one that has no links
         shutil.copy2(source, target)
-
-
-def _list_removed(path: Path, regions: list[Region], verdicts: list[Verdict]) -> None:
-    """Write down each label that was removed, and why."""
-    with replacing(path) as file:
-        for region, verdict in zip(regions, verdicts, strict=True):
-            if verdict.reason is not None:
-                file.write(json_bytes(plain(removal_record(region, verdict, verdict.reason))))
-                file.write(b"\n")
-
-
-def removal_record(region: Region, verdict: Verdict, reason: Reason) -> dict[str, Any]:
-    """Return what is told of a label that was removed, in plain values."""
-    digits = 4
-    return {
-        "image": region.picture,
-        "label": region.label,
-        "box_xyxy": [round(side, 2) for side in region.box_xyxy],
-        "reason": str(reason),
-        "distance": round(verdict.distance, digits),
-        "score_in_picture": round(region.whole, digits),
-        "score_alone": round(region.alone, digits),
-    }
 
 
 def _write_facts(run: Run, draft: Path, cleaned: Dataset, settings: Cleaning) -> None:

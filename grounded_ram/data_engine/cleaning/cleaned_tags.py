@@ -10,29 +10,25 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-import supervision as sv
-from numpy.typing import NDArray
 
-from grounded_ram.annotation import Reason, Tags
-from grounded_ram.data_engine.cleaning.embedding import Embedder, TaggerEmbedder
-from grounded_ram.data_engine.cleaning.regions import Region, Regions, Viewer
+from grounded_ram.annotation import Reason
+from grounded_ram.data_engine.cleaning.embedding import Embedder
+from grounded_ram.data_engine.cleaning.looking import WORDS, Views, has_place, look_at, make_viewer
+from grounded_ram.data_engine.cleaning.regions import Region, Regions
+from grounded_ram.data_engine.cleaning.seen import seen_in
 from grounded_ram.data_engine.cleaning.verdicts import Cleaning, Verdict, judge
 from grounded_ram.data_engine.examples import Example
-from grounded_ram.data_engine.pictures import pixels_of
 from grounded_ram.pipeline import GroundedRAM
-from grounded_ram.vocabulary.labelling import UNJUDGED, Words
-from grounded_ram.vocabulary.table import PLACED, official_vocabulary
 
 Unfound = Literal["keep", "unseen", "remove"]
 """Which tags without a region go: none, those that the tagger does not see in the picture either,
 or all that have a place."""
-
-WORDS = Words()
 
 NO_PLACE = "it has no place in the picture, and was not looked for"
 UNREAD = "its picture cannot be read"
@@ -86,6 +82,7 @@ def clean_tags(
     *,
     embedder: Embedder | None = None,
     unfound: Unfound = "keep",
+    keep_in: Path | None = None,
     on_done: Callable[[int], None] = lambda done: None,
     on_bad: Callable[[str, str], None] = lambda path, reason: None,
 ) -> CleanedTags:
@@ -99,103 +96,26 @@ def clean_tags(
         unfound: which tags without a region go. "unseen": what the tagger knows and does not see at
             its own threshold, be it of a kind that has a place or not (Zhang et al., 2023, section
             3.3, ask the tagger, too). "remove": what has a place, whatever the tagger sees.
-        on_done: told how many pictures have been looked at.
+        keep_in: folder in which is kept what was seen of each picture, so that a call after a kill
+            looks at the others alone; for the same model and embedder. It may be deleted
+            afterwards. None keeps nothing.
+        on_done: told how many pictures have been looked at, those of earlier calls included.
         on_bad: told the path and the reason of each picture that cannot be read; it keeps its tags.
 
     Raises:
-        InputError: the tagger cannot embed, and no embedder is given.
+        InputError: the tagger cannot embed, and no embedder is given; or what was kept is damaged.
         MissingDependencyError: scikit-learn is not installed.
     """
     settings = settings or Cleaning()
-    look = partial(model.tagger.tag, threshold=0.0) if settings.contradictions else None
-    viewer = Viewer(embedder or TaggerEmbedder(model.tagger), look, WORDS, margin=settings.margin)
-    with tempfile.TemporaryFile() as file:
-        views = _Views(Regions(file), viewer)
+    viewer = make_viewer(model.tagger, embedder, settings)
+    with tempfile.TemporaryFile() as file, seen_in(keep_in) as seen:
+        views = Views(Regions(file), viewer, seen, settings, placeless=unfound == "unseen")
         for some in _batches(list(enumerate(examples))):
-            _see([pair for pair in some if _is_asked(pair[1], unfound)], model, views, on_bad)
-            on_done(some[-1][0] + 1)
+            done = some[-1][0] + 1
+            if look_at(some, model, views, on_bad) or done == len(examples):
+                on_done(done)
         rows = _verdicts(views.regions, judge(views.regions, settings))
         return _decide(examples, rows, views, unfound)
-
-
-def has_place(tag: str) -> bool:
-    """Tell whether a region can show a tag; of one that nobody judged, it can."""
-    vocabulary = official_vocabulary()
-    kind = vocabulary[tag].kind if tag in vocabulary else UNJUDGED
-    return kind == UNJUDGED or (kind in PLACED and vocabulary.is_worth_grounding(tag, kind))
-
-
-@dataclass(eq=False)
-class _Views:
-    """What was seen of the examples."""
-
-    regions: Regions
-    viewer: Viewer
-    known: frozenset[str] = frozenset()
-    """What the tagger can see; nothing before it has looked at a picture."""
-    whole: dict[int, Tags] = field(default_factory=dict)
-    """What it sees in the picture of an example, by the place of that."""
-    unread: set[int] = field(default_factory=set)
-    """Places of the examples whose pictures cannot be read."""
-
-    def misses(self, tag: str, place: int) -> bool:
-        """Tell whether the tagger looked for a tag, and did not see it."""
-        return (
-            place in self.whole
-            and any(WORDS.speaks_for(name, tag) for name in self.known)
-            and not any(WORDS.speaks_for(name, tag) for name in self.whole[place].names)
-        )
-
-
-def _is_asked(example: Example, unfound: Unfound) -> bool:
-    """Tell whether a picture has to be looked at."""
-    return any(map(has_place, example.tags)) or (unfound == "unseen" and len(example.tags) > 0)
-
-
-def _see(
-    examples: Sequence[tuple[int, Example]],
-    model: GroundedRAM,
-    views: _Views,
-    on_bad: Callable[[str, str], None],
-) -> None:
-    """Look at some pictures, and at the regions of their tags."""
-    read = {place: pixels_of(one.image, on_bad) for place, one in examples}
-    images = {place: image for place, image in read.items() if image is not None}
-    views.unread |= read.keys() - images.keys()
-    if not images:
-        return
-    if not views.known:
-        (every,) = model.tagger.tag([next(iter(images.values()))], threshold=0.0)
-        views.known = frozenset(every.names)
-    views.whole |= zip(images, model.tagger.tag([*images.values()]), strict=True)
-    placed = {place: Tags.of(filter(has_place, dict.fromkeys(one.tags))) for place, one in examples}
-    asked = [place for place in images if len(placed[place])]
-    some, wanted = [images[place] for place in asked], [placed[place] for place in asked]
-    threshold = model.preset.box_threshold
-    found = model.detector.detect(some, wanted, threshold=threshold) if asked else []
-    for place, image, boxes in zip(asked, some, found, strict=True):
-        if len(boxes):
-            alone = views.viewer.alone(image, boxes)
-            known = _known(str(place), boxes, views.whole[place], alone)
-            views.regions.add(known, views.viewer.embed(image, boxes))
-
-
-def _known(
-    picture: str, boxes: sv.Detections, seen: Tags, alone: NDArray[np.float32]
-) -> list[Region]:
-    labels = [str(name) for name in boxes.data["class_name"]]
-    whole = {label: _score_of(label, seen) for label in labels}
-    rows = []
-    for label, box, score in zip(labels, boxes.xyxy, alone, strict=True):
-        x0, y0, x1, y1 = box.tolist()
-        rows.append(Region(picture, label, (x0, y0, x1, y1), whole[label], float(score)))
-    return rows
-
-
-def _score_of(label: str, seen: Tags) -> float:
-    """Return the best score of the tags that speak for a label; NaN if none does."""
-    pairs = zip(seen.names, seen.scores.tolist(), strict=True)  # best first
-    return next((score for name, score in pairs if WORDS.speaks_for(name, label)), float("nan"))
 
 
 _Judged: TypeAlias = "tuple[Region, Verdict]"
@@ -213,7 +133,7 @@ def _verdicts(regions: Regions, verdicts: Sequence[Verdict]) -> dict[str, dict[s
 def _decide(
     examples: Sequence[Example],
     rows: Mapping[str, Mapping[str, list[_Judged]]],
-    views: _Views,
+    views: Views,
     unfound: Unfound,
 ) -> CleanedTags:
     """Take from each picture the tags that their regions, or the lack of any, speak against."""

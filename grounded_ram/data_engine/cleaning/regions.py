@@ -13,8 +13,9 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
+from grounded_ram.annotation import Tags
 from grounded_ram.crops import Look, crop, crop_scores
-from grounded_ram.data_engine.cleaning.embedding import Embedder
+from grounded_ram.data_engine.cleaning.embedding import Embedder, Seer
 from grounded_ram.data_engine.cleaning.whitening import unit
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
@@ -69,7 +70,8 @@ class Regions:
 
         Args:
             regions: what is known of them.
-            embeddings: (N, D), D being the same for all; their lengths are not kept.
+            embeddings: (N, D), D being the same for all; their lengths are not kept. In float16
+                they are kept as they are: see ``kept_form``.
 
         Raises:
             InputError: the embeddings are no finite (N, D).
@@ -81,7 +83,7 @@ class Regions:
                 f"got {embeddings.shape}"
             )
         self._width = width
-        self._file.write(unit(embeddings).astype(np.float16).tobytes())
+        self._file.write(kept_form(embeddings).tobytes())
         self.known.extend(regions)
 
     def embeddings(self) -> NDArray[np.float16]:
@@ -99,12 +101,20 @@ class Regions:
         return {label: np.array(rows[label], np.intp) for label in sorted(rows)}
 
 
+def kept_form(embeddings: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
+    """Return (N, D) embeddings as they are kept: of length 1, in half precision."""
+    if embeddings.dtype == np.float16:
+        return np.asarray(embeddings, np.float16)
+    return unit(embeddings).astype(np.float16)
+
+
 class Viewer:
     """Looks at the regions of a picture.
 
     Args:
         embedder: says how a region looks.
-        look: says what the tagger sees in a region alone; None leaves that open.
+        look: says what the tagger sees in a region alone; None leaves that open. Where it is the
+            embedder's own, see ``Seer``, each region is looked at once for both.
         labels: tell which tags speak for a label.
         margin: share of a box's sides by which a crop is wider on each side.
         only_mask: paint over what is outside of an object's mask, for the embedder.
@@ -122,6 +132,30 @@ class Viewer:
         self._embedder, self._look, self._labels = embedder, look, labels
         self._margin, self._only_mask = margin, only_mask
 
+    def see(
+        self, image: Image, detections: sv.Detections
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what ``alone`` and ``embed`` return, with one pass where one is enough."""
+        embedder, look = self._embedder, self._look
+        painted = self._only_mask and detections.mask is not None
+        if (
+            not isinstance(embedder, Seer)
+            or look != embedder.look
+            or painted
+            or not len(detections)
+            or _known_alone(detections) is not None
+        ):
+            return self.alone(image, detections), self.embed(image, detections)
+        kept: list[NDArray[np.floating[Any]]] = []
+
+        def seeing(crops: list[Image]) -> list[Tags]:
+            tags, embeddings = embedder.see(crops)
+            kept.append(embeddings)
+            return tags
+
+        alone = crop_scores(seeing, image, detections, self._labels, margin=self._margin)
+        return alone, np.concatenate(kept).astype(np.float32)
+
     def embed(self, image: Image, detections: sv.Detections) -> NDArray[np.float32]:
         """Return the (N, D) embeddings of N objects.
 
@@ -137,9 +171,9 @@ class Viewer:
 
     def alone(self, image: Image, detections: sv.Detections) -> NDArray[np.float32]:
         """Return the (N,) tagger's scores of the objects' labels in their regions alone."""
-        known = detections.data.get("crop_score")
-        if known is not None and not np.isnan(known).any():
-            return np.asarray(known, np.float32)
+        known = _known_alone(detections)
+        if known is not None:
+            return known
         if self._look is None:
             return np.full(len(detections), np.nan, np.float32)
         return crop_scores(self._look, image, detections, self._labels, margin=self._margin)
@@ -151,6 +185,12 @@ class Viewer:
         mask: NDArray[np.bool_] = np.asarray(detections.mask[row], bool)
         inside = crop(mask[..., None].astype(np.uint8), box, self._margin).astype(bool)
         return np.where(inside, crop(image, box, self._margin), PAINT)
+
+
+def _known_alone(detections: sv.Detections) -> NDArray[np.float32] | None:
+    """Return the scores of objects alone, if whoever labelled them has asked the tagger."""
+    known = detections.data.get("crop_score")
+    return None if known is None or np.isnan(known).any() else np.asarray(known, np.float32)
 
 
 def _chunks(count: int) -> Iterator[range]:

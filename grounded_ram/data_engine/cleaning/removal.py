@@ -1,14 +1,19 @@
-"""An annotation without some of its objects."""
+"""An annotation without some of its objects, and the list of what went."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import supervision as sv
 
 from grounded_ram.annotation import Annotation, Reason, Rejected
+from grounded_ram.data_engine.cleaning.regions import Region
+from grounded_ram.data_engine.cleaning.verdicts import Verdict
+from grounded_ram.export.files import json_bytes, plain, replacing
 from grounded_ram.vocabulary.labelling import Labels
 
 
@@ -65,3 +70,26 @@ def _ungrounded(
 
 def _names(detections: sv.Detections) -> set[str]:
     return {str(name) for name in detections.data["class_name"]}
+
+
+def list_removed(path: Path, regions: list[Region], verdicts: list[Verdict]) -> None:
+    """Write down each label that was removed, and why."""
+    with replacing(path) as file:
+        for region, verdict in zip(regions, verdicts, strict=True):
+            if verdict.reason is not None:
+                file.write(json_bytes(plain(removal_record(region, verdict, verdict.reason))))
+                file.write(b"\n")
+
+
+def removal_record(region: Region, verdict: Verdict, reason: Reason) -> dict[str, Any]:
+    """Return what is told of a label that was removed, in plain values."""
+    digits = 4
+    return {
+        "image": region.picture,
+        "label": region.label,
+        "box_xyxy": [round(side, 2) for side in region.box_xyxy],
+        "reason": str(reason),
+        "distance": round(verdict.distance, digits),
+        "score_in_picture": round(region.whole, digits),
+        "score_alone": round(region.alone, digits),
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -12,29 +13,45 @@ import PIL.ImageDraw
 import PIL.ImageFont
 import PIL.ImageOps
 
-from grounded_ram.annotation import ImageFacts
+from grounded_ram.annotation import ImageFacts, Reason
 from grounded_ram.crops import crop
 from grounded_ram.data_engine.cleaning.regions import Region
 from grounded_ram.data_engine.cleaning.verdicts import LabelCount, Verdict
 from grounded_ram.errors import InputError
 from grounded_ram.images import load_same
 
-SIDE = 120
+SIDE = 160
 """Pixels of each crop on the sheet."""
-GAP = 6
-NAME_WIDTH = 150
-LINE = 14
+GAP = 8
+NAME_WIDTH = 190
+LINE = 18
 """Pixels of a line of text."""
+LINES = 3
+"""Of text below each crop."""
 MOST_LABELS = 40
 EACH = 6
 """Crops of each label that went, and of those that stay."""
-MARGIN = 0.15
+MARGIN = 0.3
+"""A crop is wider than the box by this share on each side, so that the surroundings show."""
 GONE, STAYS = "firebrick", "darkgreen"
+UNLIKE, UNSEEN = "unlike others", "not seen alone"
+"""Why a label went, in few words."""
+BOX = (20, 12)
+"""Pixels of a box in the legend."""
 LEGEND = (
-    "Red boxes went, green ones stay. out: how far an object lies from the middle of its label, "
-    "where half of them lie nearer than 1. alone: the tagger's score of it without its "
-    "surroundings."
+    "Each row is one label: objects that lost it, the least usual first, beside some that keep it, "
+    "the most usual first. Around each box are its surroundings.",
+    "unlike: how far an object looks from the middle of its label; half of its objects lie "
+    f'nearer than 1. The farthest go, as --share says: "{UNLIKE}".',
+    "alone: the tagger's score of the label in this region alone. Below --least-alone it goes: "
+    f'"{UNSEEN}".',
+    "A plain grey square: the picture can no longer be read. Too much in red is right? Lower "
+    "--share, or raise --least-distance.",
 )
+TOP = (len(LEGEND) + 3) * LINE
+"""Pixels above the first row: the legend, and the heads of the columns."""
+
+_Font: TypeAlias = PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
@@ -87,7 +104,7 @@ def draw_sheet(
     verdicts: Sequence[Verdict],
     images: Mapping[str, ImageFacts],
 ) -> PIL.Image.Image:
-    """Draw a row a label: its name, then what went, then what stays.
+    """Draw a row a label: its name, then what went, then what stays; a legend is above.
 
     Args:
         rows: as ``choose_rows`` returned them.
@@ -95,47 +112,99 @@ def draw_sheet(
         verdicts: on each.
         images: of each region that is shown, by the picture's name; they are read again.
     """
-    height = SIDE + 2 * LINE + GAP
-    kept_x = NAME_WIDTH + EACH * (SIDE + GAP) + 4 * GAP
-    size = (kept_x + EACH * (SIDE + GAP), 3 * LINE + max(1, len(rows)) * height + 2 * LINE)
+    large, small = PIL.ImageFont.load_default(17), PIL.ImageFont.load_default(13)
+    kept_x = kept_from(rows)
+    needed = kept_x + max((len(row.kept) for row in rows), default=0) * (SIDE + GAP)
+    legend = GAP + max(math.ceil(small.getlength(line)) for line in LEGEND) + GAP
+    size = (max(needed, legend), TOP + max(1, len(rows)) * row_height())
     sheet = PIL.Image.new("RGB", size, "white")
     draw = PIL.ImageDraw.Draw(sheet)
-    large, small = PIL.ImageFont.load_default(15), PIL.ImageFont.load_default(11)
-    draw.text((NAME_WIDTH, GAP), "removed", fill=GONE, font=large)
-    draw.text((kept_x, GAP), "kept", fill=STAYS, font=large)
+    _draw_legend(draw, small)
+    for x, what, color in ((NAME_WIDTH, "removed", GONE), (kept_x, "kept", STAYS)):
+        draw.text((x, TOP - LINE - GAP), what, fill=color, font=large)
     for number, row in enumerate(rows):
-        y = 2 * LINE + number * height
-        draw.text((GAP, y), row.count.label.replace(" ", "\n"), fill="black", font=large)
-        facts = f"{row.count.removed} of {row.count.regions} removed"
-        draw.text((GAP, y + SIDE), facts, fill="dimgrey", font=small, anchor="ld")
-        for x, chosen, color in (
-            (NAME_WIDTH, row.removed, GONE),
-            (kept_x, row.kept, STAYS),
-        ):
+        y = TOP + number * row_height()
+        draw.line((0, y - GAP // 2, size[0], y - GAP // 2), fill="gainsboro")
+        _draw_name(draw, row, y, (large, small))
+        for x, chosen in ((NAME_WIDTH, row.removed), (kept_x, row.kept)):
             for place, which in enumerate(chosen):
                 at = (x + place * (SIDE + GAP), y)
+                color = STAYS if verdicts[which].reason is None else GONE
                 sheet.paste(_thumbnail(regions[which], images, color), at)
-                told = (_told(regions[which], verdicts[which]), regions[which].picture)
-                for line, text in enumerate(told):
-                    below = (at[0], y + SIDE + line * LINE)
-                    draw.text(below, _fitting(text, small), fill="dimgrey", font=small)
-    draw.text((GAP, size[1] - LINE - GAP), LEGEND, fill="black", font=small)
+                _draw_told(draw, at, told_of(regions[which], verdicts[which]), small)
     return sheet
 
 
-def _fitting(text: str, font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont) -> str:
-    """Return the end of a text, if the whole of it is wider than a crop."""
+def kept_from(rows: Sequence[SheetRow]) -> int:
+    """Return how far from the left those begin that stay, in pixels."""
+    return NAME_WIDTH + max((len(row.removed) for row in rows), default=1) * (SIDE + GAP) + 3 * GAP
+
+
+def row_height() -> int:
+    """Return how many pixels a row takes."""
+    return SIDE + LINES * LINE + 2 * GAP
+
+
+def told_of(region: Region, verdict: Verdict) -> tuple[str, str, str]:
+    """Return what stands below a region: its label and whether it stays, why, and its picture."""
+    if verdict.reason is None:
+        numbers = (("unlike", verdict.distance, 3), ("alone", region.alone, 2))
+        known = (f"{what} {n:.{digits}f}" for what, n, digits in numbers if not math.isnan(n))
+        return f"{region.label}: kept", ", ".join(known), region.picture
+    if verdict.reason is Reason.OUTLIER:
+        why = f"{UNLIKE}: {verdict.distance:.3f}"
+    else:
+        why = f"{UNSEEN}: {region.alone:.2f}"
+    return f"{region.label}: removed", why, region.picture
+
+
+def _draw_legend(draw: PIL.ImageDraw.ImageDraw, font: _Font) -> None:
+    """Draw, at the top, what colours and numbers mean."""
+    x, y = GAP, GAP
+    for color, what in ((GONE, "the object lost its label"), (STAYS, "it keeps its label")):
+        draw.rectangle((x, y + 2, x + BOX[0], y + 2 + BOX[1]), outline=color, width=2)
+        draw.text((x + BOX[0] + GAP, y), what, fill=color, font=font)
+        x += BOX[0] + 4 * GAP + math.ceil(font.getlength(what))
+    for number, line in enumerate(LEGEND, start=1):
+        draw.text((GAP, y + number * LINE), line, fill="black", font=font)
+
+
+def _draw_name(
+    draw: PIL.ImageDraw.ImageDraw, row: SheetRow, y: int, fonts: tuple[_Font, _Font]
+) -> None:
+    """Draw the label and what became of it, at the left of its row."""
+    large, small = fonts
+    count, width = row.count, NAME_WIDTH - 2 * GAP
+    draw.text((GAP, y), _fitting(count.label, large, width), fill="black", font=large)
+    reasons = ((count.outliers, UNLIKE), (count.contradicted, UNSEEN))
+    facts = [f"{count.removed:,} of {count.regions:,} removed:"]
+    facts += [f"{n:,} {why}" for n, why in reasons if n]
+    if not count.compared:
+        facts.append("(too few to compare)")
+    if len(row.removed) < count.removed:
+        facts.append(f"{len(row.removed)} of these are shown")
+    for number, line in enumerate(facts):
+        at = (GAP, y + LINE * (number + 1) + GAP)
+        draw.text(at, _fitting(line, small, width), fill="black", font=small)
+
+
+def _draw_told(
+    draw: PIL.ImageDraw.ImageDraw, corner: tuple[int, int], told: Sequence[str], font: _Font
+) -> None:
+    """Draw what is told of a crop below it; the first line in the colour of its box."""
+    colors = (GONE if told[0].endswith("removed") else STAYS, "black", "dimgrey")
+    for number, (text, color) in enumerate(zip(told, colors, strict=True)):
+        at = (corner[0], corner[1] + SIDE + number * LINE + 2)
+        draw.text(at, _fitting(text, font, SIDE), fill=color, font=font)
+
+
+def _fitting(text: str, font: _Font, width: int) -> str:
+    """Return the end of a text, if the whole of it is wider than so many pixels."""
     shown = text
-    while font.getlength(shown) > SIDE:
+    while text and font.getlength(shown) > width:
         text = text[1:]
         shown = f"...{text}"
     return shown
-
-
-def _told(region: Region, verdict: Verdict) -> str:
-    """Return the two numbers that a verdict rests on."""
-    parts = (("out", verdict.distance), ("alone", region.alone))
-    return ", ".join(f"{what} {value:.2f}" for what, value in parts if not math.isnan(value))
 
 
 def _thumbnail(region: Region, images: Mapping[str, ImageFacts], color: str) -> PIL.Image.Image:
@@ -156,5 +225,8 @@ def _thumbnail(region: Region, images: Mapping[str, ImageFacts], color: str) -> 
     scale = picture.width / cut.shape[1]
     begins = np.floor(box[:2] - (box[2:] - box[:2]) * MARGIN).clip(0)  # of the crop, in the picture
     edges = (box.reshape(2, 2) - begins) * scale + corner
-    PIL.ImageDraw.Draw(square).rectangle(tuple(edges.ravel()), outline=color, width=2)
+    x0, y0, x1, y1 = edges.ravel().tolist()
+    draw = PIL.ImageDraw.Draw(square)
+    draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline="white", width=4)  # seen on red, too
+    draw.rectangle((x0, y0, x1, y1), outline=color, width=2)
     return square

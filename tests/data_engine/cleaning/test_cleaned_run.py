@@ -59,9 +59,12 @@ def run(tmp_path: Path) -> Run:
     return started
 
 
-def clean(run: Run, new: Path, **settings: Any) -> cleaned_run.CleanedRun:
-    asked = Cleaning(**{"share": 0.1, **settings})
-    return clean_run(run, new, asked, embedder=BySize(), look=sees_all)
+def clean(run: Run, new: Path, **options: Any) -> cleaned_run.CleanedRun:
+    how = {"embedder": BySize(), "look": sees_all}
+    for name in ("embedder", "seen_by", "overwrite", "on_seen"):
+        if name in options:
+            how[name] = options.pop(name)
+    return clean_run(run, new, Cleaning(**{"share": 0.1, **options}), **how)
 
 
 def test_the_new_run_lacks_what_looks_wrong_and_the_old_one_is_untouched(
@@ -181,15 +184,128 @@ def test_what_a_kill_leaves_is_no_run(
         Run(left)
 
 
-@pytest.mark.parametrize("place", ["there", "run", "run/inside"])
+@pytest.mark.parametrize("place", ["there", "run", "run/inside", "."])
+@pytest.mark.parametrize("overwrite", [False, True])
 def test_a_place_that_is_taken_or_inside_the_run_is_refused(
-    run: Run, tmp_path: Path, place: str
+    run: Run, tmp_path: Path, place: str, overwrite: bool
 ) -> None:
     (tmp_path / "there").mkdir()
-    before = files_of(run.folder)
-    with pytest.raises(InputError, match="-o"):
-        clean(run, tmp_path / place)
-    assert files_of(run.folder) == before
+    (tmp_path / "there" / "thesis.txt").write_text("years of work")
+    before = files_of(tmp_path)
+    with pytest.raises(InputError, match="-o") as told:
+        clean(run, tmp_path / place, overwrite=overwrite)
+    assert "--overwrite" not in str(told.value)  # it would not help
+    assert files_of(tmp_path) == before
+
+
+def test_an_earlier_cleaned_run_is_replaced_on_request_alone(run: Run, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    clean(run, new)
+    (new / "coco").mkdir()
+    (new / "coco" / "edited.json").write_text("by hand")
+    before = files_of(new)
+    with pytest.raises(InputError, match="choose another folder with -o, or replace it with --ov"):
+        clean(run, new, share=0.0)
+    assert files_of(new) == before
+    done = clean(run, new, share=0.0, overwrite=True)
+    assert done.run.config["model"]["cleaned"]["share"] == 0.0
+    assert done.run.dataset().objects == {"dog": 12}
+    assert not (new / "coco").exists()
+    assert [path.name for path in tmp_path.glob(".new*")] == []
+
+
+def test_what_was_there_stays_where_replacing_it_fails(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = tmp_path / "new"
+    clean(run, new)
+    before = files_of(tmp_path)
+    rename = Path.rename
+
+    def refuses(self: Path, target: Path) -> Path:
+        if self.name.endswith(".part"):
+            raise OSError("read-only")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuses)
+    with pytest.raises(OSError, match="read-only"):
+        clean(run, new, share=0.0, overwrite=True)
+    assert files_of(tmp_path) == before
+
+
+def test_what_came_into_the_place_meanwhile_is_not_replaced(run: Run, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+
+    def other(seen: int) -> None:
+        if seen == 11:
+            clean(run, new, share=0.0)
+
+    with pytest.raises(InputError, match="--overwrite"):
+        clean(run, new, on_seen=other)
+    assert Run(new).config["model"]["cleaned"]["share"] == 0.0
+
+
+class Looks(BySize):
+    """Counts the pictures that it embeds."""
+
+    def __init__(self) -> None:
+        self.embedded = 0
+
+    def embed(self, images: Sequence[Image]) -> np.ndarray:
+        self.embedded += len(images)
+        return super().embed(images)
+
+
+@pytest.mark.parametrize("stop", [1, 5, 11])
+def test_what_was_killed_goes_on_and_ends_as_if_it_had_not_been(
+    run: Run, tmp_path: Path, stop: int
+) -> None:
+    def kill(seen: int) -> None:
+        if seen == stop:
+            raise KeyboardInterrupt
+
+    whole = clean(run, tmp_path / "whole" / "new", seen_by="me")
+    with pytest.raises(KeyboardInterrupt):
+        clean(run, tmp_path / "new", seen_by="me", on_seen=kill)
+    assert not (tmp_path / "new").exists()
+    embedder, told = Looks(), list[int]()
+    again = clean(run, tmp_path / "new", seen_by="me", embedder=embedder, on_seen=told.append)
+    assert embedder.embedded == 12 - stop - (stop == 11)  # the last picture has two objects
+    assert told == ([11] if stop == 11 else list(range(stop + 1, 12)))
+    assert (again.labels, again.regions, again.verdicts) == (
+        whole.labels,
+        whole.regions,
+        whole.verdicts,
+    )
+    assert files_of(tmp_path / "new") == files_of(tmp_path / "whole" / "new")
+    assert [path.name for path in tmp_path.glob(".new*")] == []
+
+
+def test_what_others_saw_or_in_other_crops_or_of_other_labels_is_not_used(
+    run: Run, tmp_path: Path
+) -> None:
+    def kill(seen: int) -> None:
+        if seen == 11:
+            raise KeyboardInterrupt
+
+    def asked(run: Run, **changes: Any) -> int:
+        embedder = Looks()
+        options = {"seen_by": "me", "embedder": embedder, "on_seen": kill, **changes}
+        with pytest.raises(KeyboardInterrupt):
+            clean(run, tmp_path / "new", **options)
+        return embedder.embedded
+
+    assert asked(run) == 12
+    assert asked(run) == 0
+    assert asked(run, share=0.5) == 0
+    assert asked(run, seen_by="you") == 12
+    assert asked(run, margin=0.1) == 12
+    assert asked(run, seen_by="") == 12
+    assert asked(run) == 0
+    one = on_disk(tmp_path, "03.png", [("cat", LARGE)], seed=3)
+    with run.open_part(Share()) as part:
+        part.commit([Labelled("03.png", one.image.sha256, 1, encode(one))])
+    assert asked(run) == 1
 
 
 def test_words_that_were_asked_for_are_their_own_labels(run: Run) -> None:

@@ -14,9 +14,10 @@ from grounded_ram.data_engine.cleaning.cleaned_tags import (
     NO_PLACE,
     UNREAD,
     CleanedTags,
+    Unfound,
     clean_tags,
-    has_place,
 )
+from grounded_ram.data_engine.cleaning.looking import has_place
 from grounded_ram.data_engine.cleaning.verdicts import Cleaning
 from grounded_ram.data_engine.examples import Caption, Example
 from grounded_ram.images import Image
@@ -24,6 +25,10 @@ from grounded_ram.pipeline import GroundedRAM
 from tests.truth_stages import detections
 
 SMALL, LARGE = (0.0, 0.0, 10.0, 10.0), (5.0, 5.0, 55.0, 35.0)
+
+
+class StopError(Exception):
+    pass
 
 
 class BySize:
@@ -217,3 +222,78 @@ def test_the_tiny_preset_cleans_with_nothing_but_itself(pictures: list[str]) -> 
     model = GroundedRAM("tiny", device="cpu")
     done = clean_tags([Example(pictures[0], ("car", "red"))], model)
     assert done.examples[0].tags == ("car", "red")
+
+
+@pytest.mark.parametrize("unfound", ["keep", "unseen", "remove"])
+@pytest.mark.parametrize("stop", [8, 16])
+def test_what_was_killed_goes_on_and_ends_as_if_it_had_not_been(
+    pictures: list[str], tmp_path: Path, unfound: Unfound, stop: int
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    examples = [
+        *(Example(path, ("dog", "cat", "violin", "blue")) for path in pictures[:8]),
+        *(Example(path, ("dog", "blue")) for path in (*pictures[8:], str(broken))),
+        Example(pictures[0], ("blue",)),
+    ]
+    settings = Cleaning(most_contradicted=1.0)
+    whole = clean(examples, Sees(cat=0.1, blue=0.1), unfound=unfound, settings=settings)
+    reasons = {"keep": set(), "unseen": {Reason.UNSEEN}, "remove": {Reason.NO_BOX}}[unfound]
+    found = {one.reason for one in whole.removed}
+    assert found == {Reason.OUTLIER, Reason.CONTRADICTED, *reasons}
+
+    def kill(done: int) -> None:
+        if done >= stop or done == len(examples):
+            raise StopError
+
+    folder = tmp_path / "seen"
+    with pytest.raises(StopError):
+        clean(
+            examples,
+            Sees(cat=0.1, blue=0.1),
+            unfound=unfound,
+            settings=settings,
+            keep_in=folder,
+            on_done=kill,
+        )
+    sees, done, bad = Sees(cat=0.1, blue=0.1), list[int](), list[str]()
+    again = clean(
+        examples,
+        sees,
+        unfound=unfound,
+        settings=settings,
+        keep_in=folder,
+        on_done=done.append,
+        on_bad=lambda path, why: bad.append(path),
+    )
+    assert repr(again) == repr(whole)  # NaN is not NaN
+    assert (again.examples, again.untouched) == (whole.examples, whole.untouched)
+    assert len(sees.asked) == (12 - 8 if stop == 8 else 0)
+    assert done == [14]
+    assert bad == [str(broken)]
+
+
+def test_what_was_seen_with_other_tags_or_a_wider_crop_is_not_used(
+    pictures: list[str], tmp_path: Path
+) -> None:
+    clean([Example(path, ("dog",)) for path in pictures], Sees(), keep_in=tmp_path / "seen")
+    for examples, settings in (
+        ([Example(path, ("dog", "cat")) for path in pictures], Cleaning()),
+        ([Example(path, ("dog",)) for path in pictures], Cleaning(margin=0.2)),
+        ([Example(path, ("dog",)) for path in pictures], Cleaning(contradictions=False)),
+    ):
+        sees = Sees()
+        clean(examples, sees, keep_in=tmp_path / "seen", settings=settings)
+        assert len(sees.asked) == 12
+    sees = Sees()
+    clean(examples, sees, keep_in=tmp_path / "seen", settings=Cleaning(contradictions=False))
+    assert sees.asked == []
+
+
+def test_the_encoder_looks_at_each_region_once(pictures: list[str]) -> None:
+    model = GroundedRAM("tiny", detector=Sees(), segmenter=Sees(), device="cpu")
+    passes: list[int] = []
+    tagger: Any = model.tagger
+    tagger.network.visual_encoder.register_forward_hook(lambda *a: passes.append(1))
+    clean_tags([Example(pictures[0], ("dog",))], model)
+    assert len(passes) == 3  # what the tagger knows, the picture, its region

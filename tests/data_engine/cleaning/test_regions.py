@@ -9,7 +9,14 @@ import supervision as sv
 
 from grounded_ram.annotation import Tags
 from grounded_ram.crops import crop
-from grounded_ram.data_engine.cleaning.regions import AT_ONCE, PAINT, Region, Regions, Viewer
+from grounded_ram.data_engine.cleaning.regions import (
+    AT_ONCE,
+    PAINT,
+    Region,
+    Regions,
+    Viewer,
+    kept_form,
+)
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
 from grounded_ram.vocabulary.labelling import Words
@@ -119,3 +126,57 @@ def test_the_tagger_is_asked_unless_it_was_asked_before_or_nobody_is() -> None:
     np.testing.assert_allclose(viewer.alone(IMAGE, known), [0.2, 0.3])
     assert asked == [2]
     assert np.isnan(Viewer(Remembers(), None, Words(), margin=0.5).alone(IMAGE, found(2))).all()
+
+
+class Both(Remembers):
+    """Sees and embeds; counts what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def embed(self, images: Sequence[Image]) -> np.ndarray:
+        self.asked.append("embed")
+        return super().embed(images)
+
+    def look(self, images: list[Image]) -> list[Tags]:
+        self.asked.append("look")
+        return [Tags(("dog",), np.array([0.7], np.float32), ("object",)) for _ in images]
+
+    def see(self, images: list[Image]) -> tuple[list[Tags], np.ndarray]:
+        found = self.look(images), self.embed(images)
+        self.asked[-2:] = ["see"]
+        return found
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_region_is_looked_at_once_where_one_look_is_enough(masks: bool) -> None:
+    count = AT_ONCE + 1
+    one, two = Both(), Both()
+    once = Viewer(one, one.look, Words(), margin=0.5).see(IMAGE, found(count, masks=masks))
+    twice = Viewer(two, lambda crops: two.look(crops), Words(), margin=0.5)
+    assert set(one.asked) == {"see"}
+    for seen, expected in zip(once, twice.see(IMAGE, found(count, masks=masks)), strict=True):
+        np.testing.assert_array_equal(seen, expected)
+    assert set(two.asked) == {"look", "embed"}
+
+
+def test_what_is_painted_over_known_or_not_asked_for_is_not_looked_at_in_one_pass() -> None:
+    painted = Both()
+    viewer = Viewer(painted, painted.look, Words(), margin=0.5, only_mask=True)
+    viewer.see(IMAGE, found(1, masks=True))
+    assert painted.asked == ["look", "embed"]
+    known, objects = Both(), found(1)
+    objects.data["crop_score"] = np.array([0.2], np.float32)
+    alone, _ = Viewer(known, known.look, Words(), margin=0.5).see(IMAGE, objects)
+    assert (known.asked, alone.tolist()) == (["embed"], pytest.approx([0.2]))
+    silent = Both()
+    alone, _ = Viewer(silent, None, Words(), margin=0.5).see(IMAGE, found(1))
+    assert silent.asked == ["embed"]
+    assert np.isnan(alone).all()
+
+
+def test_what_is_in_the_form_that_is_kept_stays_as_it_is(regions: Regions) -> None:
+    kept = kept_form(np.random.default_rng(1).normal(size=(2, 7)))
+    regions.add([region("a"), region("b")], kept)
+    np.testing.assert_array_equal(regions.embeddings(), kept)
