@@ -172,21 +172,14 @@ class Run:
             )
         folder = self.folder / PARTS / str(share)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise InputError(
-                f"another process is labelling into {str(folder)!r}; wait for it, or stop it"
-            ) from error
-        part = None
-        try:
+        with alone_in(
+            folder, f"another process is labelling into {str(folder)!r}; wait for it, or stop it"
+        ):
             part = Part(folder)
-            yield part
-        finally:
-            if part is not None:
+            try:
+                yield part
+            finally:
                 part.close()
-            lock.release()
 
     def _read(self, journals: Sequence[tuple[Path, Entries]]) -> Iterator[Annotation]:
         places = sorted(
@@ -215,6 +208,28 @@ class Run:
             kept = str((self.folder / IMAGES / name).absolute())
             return replace(found, image=replace(found.image, path=kept))
         return found
+
+
+@contextmanager
+def alone_in(folder: Path, otherwise: str) -> Iterator[None]:
+    """Keep other processes out of a folder, which is there.
+
+    Args:
+        folder: in which a lock is put.
+        otherwise: what is said if another process is in it.
+
+    Raises:
+        InputError: it is.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(otherwise) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def begin(folder: Path, config: Mapping[str, Any], *, again: bool = False) -> Run:

@@ -16,7 +16,7 @@ from grounded_ram.cli import train_options as options
 from grounded_ram.cli.build import make_parser
 from grounded_ram.cli.build_options import CaptionParserName
 from grounded_ram.cli.data_engine_result import measure_note, record_of, show, use_command
-from grounded_ram.cli.example_options import Separator
+from grounded_ram.cli.example_options import ImagesFolder, Separator
 from grounded_ram.cli.learning_data import read_examples, read_sources, say_alike, tags_to_learn
 from grounded_ram.cli.options import (
     AsJson,
@@ -61,7 +61,7 @@ def data_engine(
     tags: options.Tags = None,
     least: options.Least = 1,
     parser: CaptionParserName = "rules",
-    images: options.ImagesFolder = None,
+    images: ImagesFolder = None,
     separator: Separator = None,
     hold_out: options.HoldOut = 0.1,
     epochs: options.Epochs = 10,

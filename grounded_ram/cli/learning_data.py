@@ -31,7 +31,7 @@ def read_examples(
     Args:
         data: as ``options.Data``.
         parser: its name.
-        images: as ``options.ImagesFolder``.
+        images: as ``example_options.ImagesFolder``.
         kept: the tags to keep, and what names mean; None keeps all.
         separator: as ``example_options.Separator``.
         left_out: file that lists the rows which are left out.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from grounded_ram.cli import terminal
 from grounded_ram.cli import train_options as options
 from grounded_ram.cli.build_options import CaptionParserName
-from grounded_ram.cli.example_options import Separator
+from grounded_ram.cli.example_options import ImagesFolder, Separator
 from grounded_ram.cli.learning_data import read_examples, say_alike, tags_to_learn
 from grounded_ram.cli.options import AsJson, Device, Precision
 from grounded_ram.cli.parse import kept_tags
@@ -47,7 +47,7 @@ def train(
     tags: options.Tags = None,
     least: options.Least = 1,
     parser: CaptionParserName = "rules",
-    images: options.ImagesFolder = None,
+    images: ImagesFolder = None,
     separator: Separator = None,
     hold_out: options.HoldOut = 0.1,
     epochs: options.Epochs = 10,

@@ -111,12 +111,3 @@ EvaluateEvery = Annotated[
 TensorBoard = Annotated[
     bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, beside log.csv.")
 ]
-ImagesFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--images",
-        metavar="FOLDER",
-        help="Where names of pictures begin, if not at the folder of the file that has them.",
-        show_default=False,
-    ),
-]

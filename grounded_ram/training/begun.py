@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from grounded_ram.autolabel.run_folder import LOCK, differences
+from grounded_ram.autolabel.run_folder import alone_in, differences
 from grounded_ram.data_engine.examples import Example
 from grounded_ram.errors import InputError
 
@@ -45,25 +43,17 @@ def check_begun(path: Path, asked: Mapping[str, Any]) -> None:
         )
 
 
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def working_in(folder: Path) -> AbstractContextManager[None]:
     """Keep other processes out of a folder.
 
     Raises:
         InputError: another one is in it.
     """
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InputError(
-            f"another process is working in {str(folder)!r}; wait for it, stop it, or choose "
-            "another folder with -o"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return alone_in(
+        folder,
+        f"another process is working in {str(folder)!r}; wait for it, stop it, or choose another "
+        "folder with -o",
+    )
 
 
 def digest_of(examples: Sequence[Example]) -> dict[str, Any]:

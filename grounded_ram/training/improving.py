@@ -24,7 +24,7 @@ from grounded_ram.export.files import json_bytes, plain, replacing, write_json
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.runtime import free_memory, pick_device
 from grounded_ram.stages import HasThresholds, Tagger
-from grounded_ram.training.begun import alone_in, check_begun, digest_of
+from grounded_ram.training.begun import check_begun, digest_of, working_in
 from grounded_ram.training.loop import Facts
 from grounded_ram.training.networks import make_networks, start_from
 from grounded_ram.training.tagger import Result
@@ -86,7 +86,7 @@ class Improving:
         if (self.folder / GENERATED).exists() and (self.folder / CLEANED).exists():
             shutil.rmtree(self.folder / SEEN, ignore_errors=True)
             return
-        with alone_in(self.folder):
+        with working_in(self.folder):
             model = self._seeing(first, held_out)
             if not (self.folder / GENERATED).exists():
                 self._generate(examples, first.tags, model)

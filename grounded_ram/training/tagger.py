@@ -21,7 +21,7 @@ from grounded_ram.export.files import write_json
 from grounded_ram.ram.clip_teacher import CLIPTeacher, Teacher
 from grounded_ram.ram.tag2text import Tag2Text
 from grounded_ram.runtime import pick_device, pick_dtype
-from grounded_ram.training.begun import alone_in, check_begun, digest_of
+from grounded_ram.training.begun import check_begun, digest_of, working_in
 from grounded_ram.training.features import Features
 from grounded_ram.training.feed import Feed, Reading
 from grounded_ram.training.logs import open_logs
@@ -171,7 +171,7 @@ def train_tagger(
         write_json(asked, folder / PLAN, indent=1)
     measure = Measure(networks, held_out, device, kept)
     silent = processes.rank > 0
-    alone = nullcontext() if silent else alone_in(folder)
+    alone = nullcontext() if silent else working_in(folder)
     with alone, open_logs(folder, tensorboard=plan.tensorboard, silent=silent) as log:
 
         def after(step: int, facts: Facts) -> None:

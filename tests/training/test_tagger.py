@@ -12,7 +12,7 @@ from grounded_ram.errors import InputError
 from grounded_ram.ram.swin import SwinEncoder, SwinFeatures
 from grounded_ram.tagging.captions import CaptioningTagger
 from grounded_ram.tagging.retrieval import load_retriever
-from grounded_ram.training.begun import alone_in
+from grounded_ram.training.begun import working_in
 from grounded_ram.training.feed import Reading
 from grounded_ram.training.networks import Start
 from grounded_ram.training.tagger import Plan, frequent_tags, train_tagger
@@ -120,7 +120,7 @@ def test_two_trainings_in_one_folder_are_refused(
 ) -> None:
     (tmp_path / "run").mkdir()
     with (
-        alone_in(tmp_path / "run"),
+        working_in(tmp_path / "run"),
         pytest.raises(InputError, match="another process is working"),
     ):
         train_tagger(examples, [], TAGS, tmp_path / "run", plan)

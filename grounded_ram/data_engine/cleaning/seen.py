@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from grounded_ram.autolabel.journal import JOURNAL, Part, Place, Records, read_journal
 from grounded_ram.autolabel.outcomes import Labelled
-from grounded_ram.autolabel.run_folder import LOCK
+from grounded_ram.autolabel.run_folder import alone_in
 from grounded_ram.data_engine.cleaning.regions import Region, Regions, kept_form
 from grounded_ram.disk import DiskFullError, is_full
 from grounded_ram.errors import InputError
@@ -147,22 +146,16 @@ def seen_in(folder: Path | None) -> Iterator[SeenFolder]:
         yield SeenFolder(None)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InputError(
-            f"another process is looking at these pictures, into {str(folder)!r}; wait for it, or "
-            "stop it"
-        ) from error
-    seen = None
-    try:
+    otherwise = (
+        f"another process is looking at these pictures, into {str(folder)!r}; wait for it, or "
+        "stop it"
+    )
+    with alone_in(folder, otherwise):
         seen = SeenFolder(folder)
-        yield seen
-    finally:
-        if seen is not None:
+        try:
+            yield seen
+        finally:
             seen.close()
-        lock.release()
 
 
 def digest_of(what: bytes | str) -> str:

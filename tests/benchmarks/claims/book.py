@@ -63,11 +63,6 @@ def draw_pages(folder: Path, first_seed: int, count: int, workers: int = 2) -> l
     ]
 
 
-def exact(pages: Sequence[Page]) -> list[Example]:
-    """Return the pages with their true tags, and captions that tell all of them."""
-    return [Example(page.image, page.truth, (Caption(page.caption),)) for page in pages]
-
-
 def captioned(pages: Sequence[Page]) -> list[Example]:
     """Return the pages with nothing but the captions of the web."""
     return [Example(page.image, (), (Caption(page.noisy),)) for page in pages]
