@@ -41,6 +41,7 @@ class Draft:
         box_threshold: of boxes whose label has none of its own.
         nms_iou: see ``presets.Preset``.
         rules: all other thresholds.
+        asked: tags that are looked for whatever the labels say.
 
     Attributes:
         wanted: the tags to look for.
@@ -55,13 +56,14 @@ class Draft:
     box_threshold: float
     nms_iou: float
     rules: Rules
+    asked: frozenset[str] = frozenset()
     wanted: Tags = field(init=False)
     tags: Tags = field(init=False)
     found: sv.Detections = field(init=False)
     rejected: list[Rejected] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self.wanted = choose(self.seen, self.labels)
+        self.wanted = choose(self.seen, self.labels, self.asked)
         self.tags = self.labels.labelled(self.seen, self.wanted)
 
     def take_boxes(self, boxes: sv.Detections) -> None:

@@ -16,9 +16,10 @@ import grounded_ram
 from grounded_ram.annotation import Annotation, Tags
 from grounded_ram.drafts import Draft
 from grounded_ram.errors import InputError
+from grounded_ram.exploration import Exploration, Seen
 from grounded_ram.images import MAX_PIXELS, Image, ImageSource, LoadedImage, load_image, load_images
 from grounded_ram.presets import Preset, resolve_preset
-from grounded_ram.rules import Rules, is_share
+from grounded_ram.rules import Rules, shares
 from grounded_ram.runtime import dtype_name, pick_device, pick_dtype
 from grounded_ram.stages import Detector, Segmenter, Tagger
 from grounded_ram.trio import Trio
@@ -125,7 +126,7 @@ class GroundedRAM:
         )
         given: dict[str, Any] = {
             **self._trio.names,
-            **_shares(tag_threshold=tag_threshold, box_threshold=box_threshold, nms_iou=nms_iou),
+            **shares(tag_threshold=tag_threshold, box_threshold=box_threshold, nms_iou=nms_iou),
         }
         self.preset = replace(row, rules=row.rules if rules is None else rules, **given)
         self._labelling = Labelling(self.preset.ground_kinds, edits)
@@ -227,6 +228,41 @@ class GroundedRAM:
             load_images(images, color=color, max_pixels=self._max_pixels), labelling, named
         )
 
+    def explore(
+        self,
+        image: ImageSource,
+        *,
+        tags: Sequence[str] | Tags | None = None,
+        color: ColorOrder = "bgr",
+    ) -> Exploration:
+        """Look at a picture once, to decide its labels again and again: thresholds, names, rules.
+
+        The tagger looks twice: at the tags above their thresholds, and at all others.
+
+        Args:
+            image: as for ``annotate``.
+            tags: as for ``annotate``.
+            color: channel order of a numpy array.
+
+        Raises:
+            InputError: as for ``annotate``.
+            WeightsError: as for ``annotate``.
+        """
+        labelling, given = self._named(tags)
+        loaded = load_image(image, color=color, max_pixels=self._max_pixels)
+        pixels = [loaded.pixels]
+        every = self._trio.look(pixels)[0] if given is None else given
+        fired = self._tag(pixels)[0] if given is None else given
+        caption = self._trio.caption(pixels, [fired])[0] if self._captions else ""
+        return Exploration(
+            loaded,
+            Seen(every, fired, self._labelling.thresholds(), caption),
+            labelling,
+            trio=self._trio,
+            preset=self.preset,
+            record=partial(self._record, asked_tagger=self._asks_tagger(given)),
+        )
+
     def tag_batch(self, images: Iterable[ImageSource], *, color: ColorOrder = "bgr") -> list[Tags]:
         """Say what is in several pictures, without looking for where; synonyms are one tag.
 
@@ -316,14 +352,6 @@ class GroundedRAM:
             "device": str(self.device),
             "dtype": dtype_name(self.dtype),
         }
-
-
-def _shares(**given: float | None) -> Mapping[str, Any]:
-    """Return those thresholds that were given, as plain numbers."""
-    for what, value in given.items():
-        if value is not None and not is_share(value):
-            raise InputError(f"{what}: expected a number in [0, 1], got {value!r}")
-    return {what: float(value) for what, value in given.items() if value is not None}
 
 
 def _names(tags: Sequence[str]) -> list[str]:

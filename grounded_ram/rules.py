@@ -75,3 +75,15 @@ class Rules:
 def is_share(value: object) -> bool:
     """Tell whether a value is a number in [0, 1]."""
     return isinstance(value, numbers.Real) and 0 <= float(value) <= 1
+
+
+def shares(**given: float | None) -> dict[str, float]:
+    """Return those thresholds that were given, as plain numbers.
+
+    Raises:
+        InputError: one is no number in [0, 1]; it is told by its name.
+    """
+    for what, value in given.items():
+        if value is not None and not is_share(value):
+            raise InputError(f"{what}: expected a number in [0, 1], got {value!r}")
+    return {what: float(value) for what, value in given.items() if value is not None}

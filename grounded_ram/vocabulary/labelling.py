@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -57,11 +57,15 @@ class Labels(Protocol):
         ...
 
 
-def choose(tags: Tags, labels: Labels) -> Tags:
-    """Keep the tags to look for."""
+def choose(tags: Tags, labels: Labels, asked: Collection[str] = ()) -> Tags:
+    """Keep the tags to look for: those that the labels want, and those that are asked for."""
     pairs = zip(tags.names, tags.kinds, strict=True)
     return tags.take(
-        [row for row, pair in enumerate(pairs) if labels.reason_against(*pair) is None]
+        [
+            row
+            for row, (name, kind) in enumerate(pairs)
+            if name in asked or labels.reason_against(name, kind) is None
+        ]
     )
 
 
