@@ -112,6 +112,7 @@ class Reason(str, Enum):
     UNSEEN = "no box was found, and the tagger does not see it"
     OUTLIER = "it looks unlike the others of its label"
     LOW_SCORE = "its combined score is too low"
+    REVIEWED = "a person decided otherwise"
 
     def __str__(self) -> str:
         return self.value

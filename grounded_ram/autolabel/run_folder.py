@@ -6,6 +6,7 @@ RUN/images/               pictures that were no files of their own: of archives,
 RUN/overlays/             labelled pictures, if they were asked for
 RUN/failures.jsonl        pictures that failed, and why
 RUN/summary.json          what to look at first
+RUN/review.jsonl          what a person decided about labels, see ``autolabel.reviewing``
 RUN/FORMAT/               the dataset in each format
 """
 
@@ -26,6 +27,7 @@ from filelock import FileLock, Timeout
 
 from grounded_ram.annotation import Annotation
 from grounded_ram.autolabel.journal import Entries, Part, Records, read_journal
+from grounded_ram.autolabel.reviewing import Reviews
 from grounded_ram.errors import InputError
 from grounded_ram.export.dataset import Dataset
 from grounded_ram.export.files import write_json
@@ -139,10 +141,35 @@ class Run:
         """Return the parts, and what their journals say now."""
         return [(part, read_journal(part)) for part in self.parts()]
 
-    def dataset(self) -> Dataset:
-        """Return the annotations, sorted by the pictures' names, whatever the order of the work."""
+    def dataset(self, *, reviewed: bool = True) -> Dataset:
+        """Return the annotations, sorted by the pictures' names, whatever the order of the work.
+
+        Args:
+            reviewed: as a person decided; otherwise as the models labelled.
+        """
         journals = self.journals()
-        return Dataset.reading(lambda: self._read(journals))
+        reviews = self.reviews() if reviewed else None
+        return Dataset.reading(lambda: self._read(journals, reviews))
+
+    def annotation(self, name: str, *, reviewed: bool = True) -> Annotation:
+        """Return what is known of one picture.
+
+        Args:
+            name: its path inside the dataset.
+            reviewed: as for ``dataset``.
+
+        Raises:
+            InputError: no such picture was labelled.
+        """
+        for part, found in self.journals():
+            if name in found.labelled:
+                one = [(part, replace(found, labelled={name: found.labelled[name]}))]
+                return next(self._read(one, self.reviews() if reviewed else None))
+        raise InputError(f"{str(self.folder)!r}: no picture {name!r} was labelled")
+
+    def reviews(self) -> Reviews:
+        """Return what a person decided about the labels."""
+        return Reviews(self.folder)
 
     def failures(self) -> list[tuple[str, str]]:
         """Return the name and the reason of each picture that failed, sorted by name."""
@@ -181,7 +208,9 @@ class Run:
             finally:
                 part.close()
 
-    def _read(self, journals: Sequence[tuple[Path, Entries]]) -> Iterator[Annotation]:
+    def _read(
+        self, journals: Sequence[tuple[Path, Entries]], reviews: Reviews | None
+    ) -> Iterator[Annotation]:
         places = sorted(
             (name, number, place)
             for number, (_, found) in enumerate(journals)
@@ -190,7 +219,8 @@ class Run:
         records = [Records(part) for part, _ in journals]
         try:
             for name, number, place in places:
-                yield self._decode(name, records[number].read(place))
+                found = self._decode(name, records[number].read(place))
+                yield found if reviews is None else reviews.apply(found)
         finally:
             for one in records:
                 one.close()

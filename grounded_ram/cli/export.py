@@ -179,6 +179,10 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that were edited by hand, too.")
     ] = False,
+    as_labelled: Annotated[
+        bool,
+        typer.Option("--as-labelled", help="Leave out what a person decided in a review."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write what a run has labelled so far in any format, each in a folder of its name.
@@ -198,7 +202,9 @@ def export(
         from grounded_ram.autolabel.run_folder import Run
 
         target.rehearse()
-        dataset = Run(run).dataset()
+        opened = Run(run)
+        decided = 0 if as_labelled else len(opened.reviews())
+        dataset = opened.dataset(reviewed=not as_labelled)
         written = target.write(dataset, output or run)
     if as_json:
         terminal.show_json(
@@ -209,6 +215,8 @@ def export(
         )
     else:
         terminal.show(f"pictures: {len(dataset):,}, objects: {sum(dataset.objects.values()):,}")
+        if decided:
+            terminal.show(f"reviewed: {decided:,} decisions of {opened.reviews().file}")
         show_written(written)
 
 
