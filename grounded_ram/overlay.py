@@ -7,8 +7,9 @@ palette by a digest of the name. Two names may share a colour; the label tells t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -51,9 +52,36 @@ SMALLEST_SHRUNK_TEXT = 8
 LARGEST_SCALE = 16
 
 
-def draw_overlay(
-    annotation: Annotation,
+def draw_overlay(annotation: Annotation, **options: Any) -> PIL.Image.Image:
+    """Draw the objects on a copy of the image; an RGB picture.
+
+    Each label is "name 0.87", the number being the box score.
+
+    Args:
+        annotation: what to draw.
+        **options: as ``draw_objects`` has them, but for ``colors`` and ``texts``.
+
+    Raises:
+        InputError: as of ``draw_objects``, or the pixels were not kept and cannot be read again.
+    """
+    found = annotation.detections
+    names = [str(name) for name in found.data["class_name"]]
+    scores = found.data["box_score"]
+    return draw_objects(
+        _pixels(annotation),
+        found,
+        colors=[_palette_row(name) for name in names],
+        texts=[f"{name} {score:.2f}" for name, score in zip(names, scores, strict=True)],
+        **options,
+    )
+
+
+def draw_objects(
+    pixels: Image,
+    found: sv.Detections,
     *,
+    colors: Sequence[int],
+    texts: Sequence[str],
     masks: bool = True,
     boxes: bool = True,
     labels: bool = True,
@@ -61,16 +89,19 @@ def draw_overlay(
     scale: float = 1.0,
     font: str | Path | None = None,
 ) -> PIL.Image.Image:
-    """Draw the objects on a copy of the image; an RGB picture.
+    """Draw N objects on a copy of a picture; an RGB picture.
 
     Lines and text grow with the picture. Where masks overlap, the smaller object lies on top;
     labels keep inside the picture and off each other as far as there is room.
 
     Args:
-        annotation: what to draw.
+        pixels: (H, W, 3) RGB.
+        found: N boxes with packed masks; N may be 0.
+        colors: N rows of ``PALETTE``.
+        texts: N labels.
         masks: fill the masks and draw their edges.
         boxes: draw the boxes.
-        labels: write "name 0.87", the number being the box score.
+        labels: write the labels.
         opacity: of the masks, from 0 (edges only) to 1.
         scale: size of the picture relative to the image; 2 makes a small image easier to read.
         font: a TrueType file, for names that the built-in font, ASCII only, cannot write.
@@ -82,16 +113,16 @@ def draw_overlay(
         raise InputError(f"opacity: expected 0 to 1, got {opacity}")
     if font is not None and not Path(font).is_file():
         raise InputError(f"font: no such file: {font}")
-    bgr, found = _scaled(annotation, scale)
-    colors = np.array([_palette_row(str(name)) for name in found.data["class_name"]], int)
+    bgr, found = _scaled(pixels, found, scale)
+    rows = np.array(colors, int)
     if masks:
-        bgr = _draw_masks(bgr, found, colors, opacity)
+        bgr = _draw_masks(bgr, found, rows, opacity)
     if boxes:
         thickness = line_thickness(bgr.shape[:2])
-        bgr = sv.BoxAnnotator(PALETTE, thickness).annotate(bgr, found, colors)
+        bgr = sv.BoxAnnotator(PALETTE, thickness).annotate(bgr, found, rows)
     picture = PIL.Image.fromarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
     if labels and len(found):
-        _draw_labels(picture, found, colors, font)
+        _draw_labels(picture, found, rows, texts=list(texts), font=font)
     return picture
 
 
@@ -117,14 +148,16 @@ def _palette_row(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % len(PALETTE)
 
 
-def _scaled(annotation: Annotation, scale: float) -> tuple[NDArray[np.uint8], sv.Detections]:
+def _scaled(
+    pixels: Image, found: sv.Detections, scale: float
+) -> tuple[NDArray[np.uint8], sv.Detections]:
     """Return the image as a BGR copy and its detections, both scaled, boxes kept inside."""
     if not 0 < scale <= LARGEST_SCALE:
         raise InputError(f"scale: expected more than 0 and up to {LARGEST_SCALE}, got {scale}")
-    height, width = annotation.image.size_hw
+    height, width = pixels.shape[:2]
     new_hw = max(1, round(height * scale)), max(1, round(width * scale))
-    bgr, found = cv2.cvtColor(_pixels(annotation), cv2.COLOR_RGB2BGR), annotation.detections
-    mask = annotation.masks
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    mask = cast(sv.CompactMask, found.mask)
     if new_hw != (height, width):
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         bgr = cv2.resize(bgr, new_hw[::-1], interpolation=how)
@@ -159,11 +192,11 @@ def _draw_labels(
     picture: PIL.Image.Image,
     found: sv.Detections,
     colors: NDArray[np.int_],
+    *,
+    texts: list[str],
     font: str | Path | None,
 ) -> None:
     """Write the labels into the picture."""
-    names, scores = found.data["class_name"], found.data["box_score"]
-    texts = [f"{name} {score:.2f}" for name, score in zip(names, scores, strict=True)]
     size = text_height((picture.height, picture.width))
     sizes_wh = _label_sizes(texts, size, font)
     while size > SMALLEST_SHRUNK_TEXT and sizes_wh[:, 0].max() > picture.width:

@@ -51,15 +51,15 @@ class Video:
     def items(self, naming: Naming) -> Iterator[Item | Skipped]:
         """Write out its frames in their order; those that are there already stay."""
         above = naming.of(str(self._path.with_suffix("")))
-        with _opened(self._path) as video:
+        with opened(self._path) as video:
             wants = _choice(self._frames)
             number = 0
             while video.grab():
-                second = _second(video)
+                second = second_of(video)
                 if wants(number, second, video):
                     yield self._item(video, f"{above}/{timecode(second)}.jpg", naming)
                 number += 1
-            if fault := _fault(video, number):
+            if fault := fault_of(video, number):
                 yield Skipped(naming.of(str(self._path)), fault)
 
     def record(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Video:
         path = naming.keep_in / name
         time = path.stem.replace("-", ":")
         if not path.exists():
-            frame = _picture(video)
+            frame = picture_of(video)
             if frame is None:
                 return Skipped(name, "damaged frame")
             with replacing(path) as file:
@@ -135,7 +135,7 @@ class _Scenes:
     def __call__(self, number: int, second: float, video: cv2.VideoCapture) -> bool:
         import cv2
 
-        frame = _picture(video)
+        frame = picture_of(video)
         if frame is None:
             return False
         size = (_COMPARED_PX, _COMPARED_PX)
@@ -150,7 +150,8 @@ class _Scenes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+def opened(path: Path) -> Iterator[cv2.VideoCapture]:
+    """Open a video, whose frames come upright as its container says; see ``fault_of``."""
     import cv2
 
     video = cv2.VideoCapture(str(path))
@@ -161,14 +162,14 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         video.release()
 
 
-def _second(video: cv2.VideoCapture) -> float:
+def second_of(video: cv2.VideoCapture) -> float:
     """Return the time at which the frame just read is shown."""
     import cv2
 
     return max(0.0, video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
 
 
-def _picture(video: cv2.VideoCapture) -> Frame | None:
+def picture_of(video: cv2.VideoCapture) -> Frame | None:
     """Return the frame just read; None if it is damaged."""
     whole, frame = video.retrieve()
     return cast(Frame, frame) if whole else None
@@ -183,11 +184,16 @@ def _jpeg(frame: Frame) -> bytes:
     return data.tobytes()
 
 
-def _fault(video: cv2.VideoCapture, frames_read: int) -> str | None:
-    """Return what was wrong with a video that was read to its end; None if nothing was."""
+def announced_frames(video: cv2.VideoCapture) -> int:
+    """Return how many frames the container says there are; 0 where it says none."""
     import cv2
 
-    announced = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
+    return max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))) if video.isOpened() else 0
+
+
+def fault_of(video: cv2.VideoCapture, frames_read: int) -> str | None:
+    """Return what was wrong with a video that was read to its end; None if nothing was."""
+    announced = announced_frames(video)
     if frames_read == 0:
         return "damaged, or no video: no frame can be read"
     if frames_read < announced * _ENOUGH - 1:
