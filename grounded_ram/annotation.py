@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from grounded_ram.errors import InputError
 from grounded_ram.names import is_inside
+from grounded_ram.tags import Tags as Tags  # it is imported from here, too
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -30,63 +30,6 @@ OPTIONAL_SCORES = ("mask_stability", "crop_score")
 
 Alternatives: TypeAlias = tuple[tuple[str, float], ...]
 """Other names of an object with their scores, best first."""
-
-NOTEBOOK_SIDE = 1024
-"""Longest side, in pixels, of the picture that a notebook shows."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tags:
-    """What a tagger saw in one image, one row per tag, best first.
-
-    Args:
-        names: N tag names, each once.
-        scores: (N,) float32 in [0, 1].
-        kinds: N kinds, such as "object", "scene", "attribute" or "action".
-
-    Raises:
-        InputError: the three do not have the same length, or a name comes twice or holds a NUL
-            character, which arrays of names would drop.
-    """
-
-    names: tuple[str, ...]
-    scores: NDArray[np.float32]
-    kinds: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        n = len(self.names)
-        if self.scores.shape != (n,) or len(self.kinds) != n:
-            raise InputError(
-                f"expected {n} scores and kinds for {n} names, "
-                f"got scores of shape {self.scores.shape} and {len(self.kinds)} kinds"
-            )
-        if broken := [name for name in self.names if "\0" in name]:
-            raise InputError(f"expected names without NUL characters, got {broken[0]!r}")
-        if len(set(self.names)) != n:
-            twice = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise InputError(f"each tag may come once, got twice: {', '.join(twice)}")
-
-    @classmethod
-    def of(cls, names: Iterable[str], kind: str = "object") -> Tags:
-        """Make tags that the user named: score 1, one kind for all."""
-        listed = tuple(names)
-        return cls(listed, np.ones(len(listed), np.float32), (kind,) * len(listed))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def select(self, kinds: Iterable[str]) -> Tags:
-        """Keep the rows of the given kinds, in order."""
-        wanted = set(kinds)
-        return self.take([i for i, kind in enumerate(self.kinds) if kind in wanted])
-
-    def take(self, rows: Sequence[int]) -> Tags:
-        """Return the given rows, in the order given."""
-        return Tags(
-            tuple(self.names[i] for i in rows),
-            self.scores[list(rows)],
-            tuple(self.kinds[i] for i in rows),
-        )
 
 
 class Reason(str, Enum):
@@ -265,10 +208,15 @@ class Annotation:
 
     def _repr_png_(self) -> bytes:
         """Draw the overlay for a notebook, no larger than a screen."""
-        scale = min(1.0, NOTEBOOK_SIDE / max(self.image.size_hw))
-        png = BytesIO()
-        self.overlay(scale=scale).save(png, "PNG")
-        return png.getvalue()
+        from grounded_ram.export.notebook import to_png
+
+        return to_png(self)
+
+    def _repr_html_(self) -> str:
+        """Show the overlay, the objects and the tags in a notebook."""
+        from grounded_ram.export.notebook import to_html
+
+        return to_html(self)
 
     def overlay(self, **options: Any) -> PIL.Image.Image:
         """Draw masks, boxes and labels on a copy of the image, read again if it was not kept.

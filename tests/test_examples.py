@@ -6,11 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import PIL.Image
 import pytest
+from nbclient import NotebookClient
 
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLES = {
+    "annotate_video.py": [
+        "drawn.mp4",
+        *(f"annotate-video-output/drawn{end}" for end in (".json", ".mp4", ".tracks.csv")),
+    ],
     "compare_overlays.py": ["compare-overlays.png"],
     "fine_tune.py": [
         "fine-tune-output/pictures/pictures.csv",
@@ -52,6 +58,13 @@ EXAMPLES = {
 }
 """The files that each leaves when it is run without arguments."""
 
+ELSEWHERE = {
+    "autodistill_target.py": "readers/test_autodistill.py",
+    "datasets_map.py": "integrations/test_huggingface.py",
+    "fiftyone_dataset.py": "readers/test_fiftyone_apply.py",
+}
+"""Those that other tests run, where what they need is there."""
+
 
 def run(name: str, *arguments: str, folder: Path) -> str:
     done = subprocess.run(
@@ -67,7 +80,10 @@ def run(name: str, *arguments: str, folder: Path) -> str:
 
 
 def test_every_example_is_run_here() -> None:
-    assert sorted(path.name for path in (REPOSITORY / "examples").glob("*.py")) == sorted(EXAMPLES)
+    there = {path.name for path in (REPOSITORY / "examples").glob("*.py")}
+    assert there == {*EXAMPLES, *ELSEWHERE}
+    for name, test in ELSEWHERE.items():
+        assert name in (REPOSITORY / "tests" / test).read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -101,3 +117,23 @@ def test_words_are_looked_for_as_they_are_given(tmp_path: Path) -> None:
     PIL.Image.new("RGB", (64, 48)).save(tmp_path / "plain.png")
     said = run("open_vocabulary.py", "plain.png", "traffic light", "star", folder=tmp_path)
     assert "looking for: traffic light, star\n" in said
+
+
+@pytest.mark.filterwarnings("ignore")  # of Jupyter's own libraries
+def test_the_notebook_runs_and_its_annotations_show_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    notebook = nbformat.read(REPOSITORY / "examples" / "notebook.ipynb", as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    stored = [(cell.outputs, cell.execution_count) for cell in cells]
+    assert stored == [([], None)] * len(cells)
+    place = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=place).execute()
+    shown = [output.data for cell in cells for output in cell.outputs if "data" in output]
+    tables = [data["text/html"] for data in shown if "text/html" in data]
+    assert len(tables) == 3
+    assert all("<table>" in html and "data:image/jpeg" in html for html in tables)
+    assert {path.name for path in (tmp_path / "notebook-output").iterdir()} == {
+        path.name for path in map(Path, cells[6].outputs[0].text.split())
+    }

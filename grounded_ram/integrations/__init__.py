@@ -1,0 +1,1 @@
+"""A home in the tools that users already have: autodistill, FiftyOne, Hugging Face."""
