@@ -22,13 +22,16 @@ from grounded_ram.images import LoadedImage
 from grounded_ram.presets import Preset
 from grounded_ram.rules import Rules, is_share
 from grounded_ram.trio import Trio
-from grounded_ram.vocabulary.labelling import Labels
+from grounded_ram.vocabulary.labelling import Labels, choose
 
 TAG_FLOOR = 0.1
 """Tags scored lower are not offered."""
 
 BOX_FLOOR = 0.15
 """Boxes scored lower are not kept, unless a threshold in effect is lower still."""
+
+BAND = 20
+"""Tags that did not fire are looked for so many at a time."""
 
 PLACE = "place"
 """The column by which a box is known among all that are kept."""
@@ -53,8 +56,10 @@ class Seen:
     limits: Mapping[str, float]
     captioned: str = ""
 
-    def above(self, threshold: float) -> Tags:
-        """Return what would fire at another threshold."""
+    def at(self, threshold: float | None) -> Tags:
+        """Return what fires at a threshold; None for the tagger's own."""
+        if threshold is None:
+            return self.fired
         limits = [self.limits.get(name, threshold) for name in self.all.names]
         fires = self.all.scores > np.array(limits, np.float32)
         return self.all.take(np.flatnonzero(fires).tolist())
@@ -96,18 +101,22 @@ class Exploration:
         self._record = record
         self.box_floor = min(BOX_FLOOR, labels.lowest_box_threshold(preset.box_threshold))
         self._pools: dict[tuple[str, ...], sv.Detections] = {}
+        self._bands: list[Tags] = []
         self._count = 0
         self._look_for(self._draft((), (), None).wanted)
 
     @property
     def tags(self) -> Tags:
         """Every tag scored above ``TAG_FLOOR``, best first, synonyms merged."""
-        return self._labels.merge_synonyms(self._seen.above(TAG_FLOOR))
+        return self._labels.merge_synonyms(self._seen.at(TAG_FLOOR))
 
-    @property
-    def fired(self) -> frozenset[str]:
-        """The tags above their own thresholds, by the names that ``tags`` gives them."""
-        return frozenset(self._labels.merge_synonyms(self._seen.fired).names)
+    def fired(self, threshold: float | None = None) -> frozenset[str]:
+        """Return the tags that fire, by the names that ``tags`` gives them.
+
+        Args:
+            threshold: of tags that have none of their own; None for the tagger's.
+        """
+        return frozenset(self._labels.merge_synonyms(self._seen.at(threshold)).names)
 
     def decide(
         self,
@@ -120,7 +129,7 @@ class Exploration:
     ) -> Annotation:
         """Decide the labels; with no arguments they are those of ``annotate``.
 
-        The networks run for names alone that were never looked for; of all else their scores are
+        The networks run only for names that were never looked for; of all else their scores are
         kept. The detector reads all names of a picture together, so that a name switched off may
         still move the last digits of others' scores.
 
@@ -173,8 +182,8 @@ class Exploration:
     ) -> Draft:
         """Begin an annotation with the tags that are switched on."""
         row = chosen or self._preset
-        fired = self._seen.fired if tag_threshold is None else self._seen.above(tag_threshold)
-        tags = _switched(self._labels.merge_synonyms(fired), self.tags, without, also)
+        fired = self._labels.merge_synonyms(self._seen.at(tag_threshold))
+        tags = _switched(fired, self.tags, without, also)
         return Draft(
             self.image,
             tags,
@@ -186,16 +195,25 @@ class Exploration:
         )
 
     def _look_for(self, wanted: Tags) -> None:
-        """Find and cut what was not looked for yet: first all names at once, then each alone.
+        """Find and cut what was not looked for yet.
 
-        So what comes of a name depends on no other that is switched on besides.
+        First all that fired; then a tag that did not with those next to it, since one look at a
+        picture costs as much for twenty names as for one; words of the user's own each alone. So
+        what comes of a name depends on no other that was switched on before it.
         """
         if not self._pools:
             self._find(wanted)
-        known = {name for names in self._pools for name in names}
+            self._bands = self._in_bands(wanted)
         for row, name in enumerate(wanted.names):
-            if name not in known:
-                self._find(wanted.take([row]))
+            if not any(name in names for names in self._pools):
+                alone = wanted.take([row])
+                self._find(next((band for band in self._bands if name in band.names), alone))
+
+    def _in_bands(self, known: Tags) -> list[Tags]:
+        """Return the tags that may be looked for later, best first, in bands."""
+        tags = choose(self.tags, self._labels)
+        rows = [row for row, name in enumerate(tags.names) if name not in known.names]
+        return [tags.take(rows[i : i + BAND]) for i in range(0, len(rows), BAND)]
 
     def _find(self, wanted: Tags) -> None:
         """Find and cut every box above the floor, and keep them."""

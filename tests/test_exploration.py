@@ -150,6 +150,21 @@ def test_deciding_again_runs_no_network(pictures: list[Image]) -> None:
     one.decide(also=["zebra crossing"])
     one.decide(also=["zebra crossing"])
     assert stages["detector"].calls == 2
+    lower = one.decide(tag_threshold=0.11)
+    assert len(lower.tags) > len(first.tags) + 5
+    looks = stages["detector"].calls
+    assert 2 < looks < 2 + len(lower.tags) / 5  # many names at a time
+    one.decide(tag_threshold=0.11)
+    assert stages["detector"].calls == looks
+
+
+def test_what_is_found_at_a_lower_tag_threshold_depends_on_no_earlier_one(
+    model: GroundedRAM, pictures: list[Image]
+) -> None:
+    one, other = (model.explore(pictures[1], color="rgb") for _ in range(2))
+    for threshold in (0.5, 0.3, 0.2):
+        one.decide(tag_threshold=threshold)
+    assert_alike(one.decide(tag_threshold=0.11), other.decide(tag_threshold=0.11))
 
 
 def test_a_name_switched_off_leaves_no_trace(explored: list[Exploration]) -> None:
@@ -213,8 +228,9 @@ def test_what_the_preset_does_not_look_for_is_found_when_it_is_asked_for() -> No
 
 def test_the_tags_that_did_not_fire_are_offered_too(explored: list[Exploration]) -> None:
     for one in explored:
-        assert one.fired == set(one.decide().tags.names)
-        assert one.fired < set(one.tags.names)
+        assert one.fired() == set(one.decide().tags.names)
+        assert one.fired() < set(one.tags.names)
+        assert one.fired(0.9) == set(one.decide(tag_threshold=0.9).tags.names)
         assert (np.diff(one.tags.scores) <= 0).all()
 
 

@@ -1,0 +1,1 @@
+"""What stays running: a page for people, a server for programs."""

@@ -1,0 +1,17 @@
+"""How the events of the batch tab run, and which errors they show instead of ending by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grounded_ram.errors import GroundedRAMError
+
+LIGHT: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+}
+"""Events that take no longer than drawing some pictures."""
+
+SHOWN = (GroundedRAMError, OSError)
+"""What a visitor is told of: bad input, files that are gone, a full disk."""

@@ -1,0 +1,259 @@
+"""The review queue of the batch tab: one object at a time, and what a person says of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from grounded_ram.app.page.batch_cards import (
+    counts_html,
+    facts_html,
+    message_html,
+    names_html,
+    object_html,
+)
+from grounded_ram.app.page.batch_events import LIGHT, SHOWN
+from grounded_ram.app.page.batch_queue import QueueItem, next_undecided
+from grounded_ram.app.page.batch_run import OpenRun
+from grounded_ram.app.page.batch_runs import Opened, Runs
+from grounded_ram.app.page.templates import asset
+from grounded_ram.autolabel.reviewing import Choice
+from grounded_ram.vocabulary.table import official_vocabulary
+
+NAME_SCRIPT = """
+element.addEventListener("click", (event) => {
+  const chip = event.target.closest("[data-name]");
+  if (chip) {
+    trigger("select", {name: chip.dataset.name});
+  }
+});
+"""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a visitor is in the queue.
+
+    Args:
+        place: of the object that is shown.
+        done: what was decided here, for Undo, the last one last.
+    """
+
+    place: int = 0
+    done: tuple[QueueItem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Review:
+    """The components of the review."""
+
+    desk: gr.State
+    label: gr.Dropdown
+    more: gr.Button
+    counts: gr.HTML
+    message: gr.HTML
+    body: gr.Row
+    picture: gr.HTML
+    facts: gr.HTML
+    accept: gr.Button
+    reject: gr.Button
+    skip: gr.Button
+    undo: gr.Button
+    to: gr.Textbox
+    rename: gr.Button
+    names: gr.HTML
+
+    @property
+    def shown(self) -> list[Any]:
+        """What ``changes`` changes, in its order."""
+        return [
+            *(self.desk, self.counts, self.message, self.body, self.picture, self.facts),
+            *(self.undo, self.to, self.names),
+        ]
+
+    @classmethod
+    def lay_out(cls) -> Review:
+        """Make the components where the page is being built."""
+        desk = gr.State(Desk())
+        with gr.Row(equal_height=True, elem_classes="b-tools"):
+            label = gr.Dropdown(
+                [("All labels", "")], value="", label="Review", scale=3, min_width=200
+            )
+            more = gr.Button("Look for more", scale=1, min_width=140, elem_id="batch-more")
+        counts = gr.HTML(js_on_load=None, apply_default_css=False, elem_id="batch-counts")
+        message = gr.HTML(js_on_load=None, visible=False, elem_id="batch-review-message")
+        with gr.Row(visible=False, equal_height=False, elem_id="batch-desk") as body:
+            with gr.Column(scale=7, min_width=320):
+                picture = gr.HTML(js_on_load=None, apply_default_css=False, elem_id="batch-object")
+            with gr.Column(scale=4, min_width=320):
+                facts = gr.HTML(js_on_load=None, apply_default_css=False, elem_id="batch-facts")
+                with gr.Row(elem_classes="b-buttons"):
+                    accept = _button("Accept", "accept", "a", "primary")
+                    reject = _button("Reject", "reject", "r", "stop")
+                with gr.Row(elem_classes="b-buttons"):
+                    skip, undo = _button("Skip", "skip", "s"), _button("Undo", "undo", "u")
+                with gr.Row(equal_height=True, elem_classes="b-buttons"):
+                    to = gr.Textbox(
+                        label="Another name",
+                        placeholder="Another name (n)",
+                        show_label=False,
+                        container=False,
+                        max_lines=1,
+                        scale=3,
+                        min_width=160,
+                        elem_id="batch-to",
+                    )
+                    rename = _button("Rename", "rename")
+                names = gr.HTML(js_on_load=NAME_SCRIPT, apply_default_css=False, elem_id="b-names")
+        gr.HTML(_all_names(), js_on_load=asset("batch.js"), elem_id="batch-all-names")
+        return cls(
+            *(desk, label, more, counts, message, body, picture, facts),
+            *(accept, reject, skip, undo, to, rename, names),
+        )
+
+    def connect(self, runs: Runs, opened: gr.State) -> None:
+        """Say what happens when something is touched."""
+
+        def decide(choice: Choice) -> Callable[..., list[Any]]:
+            return lambda at, desk, to="": _decide(runs, at, desk, choice, to)
+
+        def rename(event: gr.EventData, at: Opened | None, desk: Desk) -> list[Any]:
+            return _decide(runs, at, desk, "rename", str(event.name))
+
+        here: dict[str, Any] = {"inputs": [opened, self.desk], "outputs": self.shown, **LIGHT}
+        self.accept.click(decide("accept"), **here)
+        self.reject.click(decide("reject"), **here)
+        self.skip.click(lambda at, desk: _skip(runs, at, desk), **here)
+        self.undo.click(lambda at, desk: _undo(runs, at, desk), **here)
+        self.names.select(rename, **here)
+        typed = {**here, "inputs": [opened, self.desk, self.to]}
+        gr.on([self.rename.click, self.to.submit], decide("rename"), **typed)
+        self._connect_more(runs, opened)
+
+    def _connect_more(self, runs: Runs, opened: gr.State) -> None:
+        def more(
+            at: Opened | None,
+            label: str,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008  # gradio finds it there
+        ) -> list[Any]:
+            try:
+                if (run := runs.of(at)) is not None:
+                    run.fill(label, reading(progress))
+                return changes(run, Desk())
+            except SHOWN as error:
+                return failed(error)
+
+        how = {**LIGHT, "show_progress": "full", "show_progress_on": self.counts}
+        gr.on([self.label.input, self.more.click], more, [opened, self.label], self.shown, **how)
+
+
+def reading(progress: gr.Progress) -> Callable[[int, int], None]:
+    """Return what draws how much of a run was read; 200 times at most."""
+
+    def told(done: int, total: int) -> None:
+        if done % max(1, total // 200) == 0:
+            progress((done, total), desc="Reading the labels", unit="pictures")
+
+    return told
+
+
+def labels_of(run: OpenRun | None) -> list[tuple[str, str]]:
+    """Return the labels whose objects can be reviewed alone."""
+    labels = {} if run is None else run.labels
+    return [("All labels", ""), *((f"{name} ({n:,})", name) for name, n in labels.items())]
+
+
+def changes(run: OpenRun | None, desk: Desk, trouble: str = "") -> list[Any]:
+    """Return the changes of ``Review.shown`` that show an object.
+
+    Args:
+        run: that it is in; None shows none.
+        desk: where the visitor is.
+        trouble: what is to be said besides.
+    """
+    queue: Sequence[QueueItem] = () if run is None else run.queue
+    message = gr.HTML(message_html("Not done", trouble), visible=True) if trouble else _silent()
+    if run is None or not queue:
+        counts = counts_html(Counter(), None) if run is not None else ""
+        nothing = [gr.HTML(""), gr.HTML(""), gr.Button(interactive=False), "", gr.HTML("")]
+        return [desk, gr.HTML(counts), message, gr.Row(visible=False), *nothing]
+    desk = Desk(min(desk.place, len(queue) - 1), desk.done)
+    item = queue[desk.place]
+    return [
+        desk,
+        gr.HTML(counts_html(run.counts(), desk.place)),
+        message,
+        gr.Row(visible=True),
+        gr.HTML(object_html(run, item)),
+        gr.HTML(facts_html(item, run.labelled(item), run.decision(item))),
+        gr.Button(interactive=bool(desk.done)),
+        "",
+        gr.HTML(names_html(run.suggestions(item))),
+    ]
+
+
+def failed(error: Exception) -> list[Any]:
+    """Return the changes of ``Review.shown`` that say what went wrong, and leave the rest."""
+    message = gr.HTML(message_html("Not done", str(error)), visible=True)
+    return [gr.skip(), gr.skip(), message, *(gr.skip() for _ in range(6))]
+
+
+def _decide(
+    runs: Runs, opened: Opened | None, desk: Desk, choice: Choice, to: str = ""
+) -> list[Any]:
+    try:
+        run = runs.of(opened)
+        if run is None or not run.queue:
+            return changes(run, desk)
+        item = run.queue[desk.place]
+        run.decide(item, choice, to)
+        return changes(run, Desk(_next(run, desk.place), (*desk.done, item)))
+    except SHOWN as error:
+        return failed(error)
+
+
+def _skip(runs: Runs, opened: Opened | None, desk: Desk) -> list[Any]:
+    try:
+        run = runs.of(opened)
+        place = desk.place if run is None else _next(run, desk.place)
+        return changes(run, Desk(place, desk.done))
+    except SHOWN as error:
+        return failed(error)
+
+
+def _undo(runs: Runs, opened: Opened | None, desk: Desk) -> list[Any]:
+    """Take the last decision back, and show its object if the queue still has it."""
+    try:
+        run = runs.of(opened)
+        if run is None or not desk.done:
+            return changes(run, desk)
+        *before, last = desk.done
+        run.decide(last, None)
+        place = run.queue.index(last) if last in run.queue else desk.place
+        return changes(run, Desk(place, tuple(before)))
+    except SHOWN as error:
+        return failed(error)
+
+
+def _next(run: OpenRun, place: int) -> int:
+    found = next_undecided(run.decided(), place)
+    return place if found is None else found
+
+
+def _silent() -> gr.HTML:
+    return gr.HTML("", visible=False)
+
+
+def _button(text: str, name: str, key: str = "", variant: Any = "secondary") -> gr.Button:
+    text = f"{text} ({key})" if key else text
+    return gr.Button(text, variant=variant, min_width=110, elem_id=f"batch-{name}")
+
+
+def _all_names() -> str:
+    """Return what the text box completes: every label that the vocabulary knows."""
+    vocabulary = official_vocabulary()
+    return names_html(sorted({vocabulary.label(name) for name in vocabulary}), listed=True)

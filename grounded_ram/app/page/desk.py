@@ -1,0 +1,143 @@
+"""What the page does when something is touched, without a word of how it looks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grounded_ram.app.page.downloads import DOWNLOADS, copy_into, safe_name
+from grounded_ram.app.page.examples import draw_examples
+from grounded_ram.app.page.session import Session, Settings, own_folder, remove
+from grounded_ram.disk import is_full
+from grounded_ram.errors import GroundedRAMError
+from grounded_ram.pipeline import GroundedRAM
+
+LOG = logging.getLogger(__name__)
+
+ADVICE = (
+    "Open it in a program that can show it and save it anew as JPEG or PNG, or drop another one."
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is there to be seen after an event.
+
+    Args:
+        session: the user's picture; None where there is none.
+        title: what went wrong, in a few words; empty if nothing did.
+        text: what exactly, and what to do.
+    """
+
+    session: Session | None
+    title: str = ""
+    text: str = ""
+
+
+class Desk:
+    """The model, and everything that users do with it.
+
+    Args:
+        model: labels the pictures; its networks run for one user at a time.
+        folder: of all sessions; drawn scenes lie in it too.
+    """
+
+    def __init__(self, model: GroundedRAM, folder: Path) -> None:
+        self.preset = model.preset
+        self.examples = draw_examples(folder / "scenes")
+        self._model = model
+        self._sessions = folder / "sessions"
+        self._gate = threading.Lock()
+
+    def upload(
+        self, now: Session | None, payload: Mapping[str, Any] | None, settings: Settings
+    ) -> Reply:
+        """Look at a picture that was dropped, pasted or taken.
+
+        Args:
+            now: the user's picture so far, which goes once the new one is there.
+            payload: where gradio has put the file, and what it was called; None for no file.
+            settings: the thresholds in effect.
+        """
+        if not payload or not payload.get("path"):
+            return Reply(now)
+        path = Path(str(payload["path"]))
+        return self._explore(now, path, str(payload.get("orig_name") or path.name), settings)
+
+    def pick(self, now: Session | None, place: int, settings: Settings) -> Reply:
+        """Look at one of the examples."""
+        if not 0 <= place < len(self.examples):
+            return Reply(now)
+        example = self.examples[place].path
+        return self._explore(now, example, example.name, settings)
+
+    def toggle(self, now: Session | None, name: str, *, on: bool) -> Reply:
+        """Switch a tag on or off."""
+        return self._change(now, lambda session: session.toggle(name, on=on))
+
+    def add(self, now: Session | None, words: str) -> Reply:
+        """Look for words of the user's own."""
+        return self._change(now, lambda session: session.add(words))
+
+    def change(self, now: Session | None, settings: Settings) -> Reply:
+        """Change thresholds and rules."""
+        return self._change(now, lambda session: session.change(settings))
+
+    def clear(self, now: Session | None) -> Reply:
+        """Make room for another picture."""
+        if now is not None:
+            now.close()
+        return Reply(None)
+
+    def write(self, now: Session | None, name: str) -> tuple[Reply, Path | None]:
+        """Write a download, and say where it is."""
+        written: list[Path] = []
+        reply = self._change(
+            now, lambda session: written.append(DOWNLOADS[name](session.annotation, session.folder))
+        )
+        return reply, written[0] if written else None
+
+    def _explore(self, now: Session | None, path: Path, name: str, settings: Settings) -> Reply:
+        folder = own_folder(self._sessions)
+        session: Session | None = None
+        try:
+            picture = copy_into(path, folder, name)
+            with self._gate:
+                seen = self._model.explore(picture)
+                session = Session(seen, folder, safe_name(name), settings=settings, gate=self._gate)
+        except Exception as error:  # the page must tell it, whatever it is
+            text = _told(error).replace(str(folder / safe_name(name)), name)
+            return Reply(now, title="This picture cannot be used", text=f"{text} {ADVICE}")
+        else:
+            if now is not None:
+                now.close()
+            return Reply(session)
+        finally:
+            if session is None:
+                remove(folder)
+
+    def _change(self, now: Session | None, work: Callable[[Session], Any]) -> Reply:
+        if now is None:
+            return Reply(None)
+        try:
+            work(now)
+        except Exception as error:  # the page must tell it, whatever it is
+            return Reply(now, title="This did not work", text=_told(error))
+        return Reply(now)
+
+
+def _told(error: Exception) -> str:
+    """Say what went wrong in words for the user; what nobody foresaw goes to the log, too."""
+    if isinstance(error, OSError) and is_full(error):
+        return "The disk is full. Make room and try again."
+    if isinstance(error, GroundedRAMError):
+        text = str(error)
+        return f"{text[:1].upper()}{text[1:]}."
+    LOG.error("the page could not do what it was asked", exc_info=error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error):
+        return "There is too little memory for this. Try a smaller picture."
+    return f"{type(error).__name__}: {error}. The log of `grounded-ram ui` has the details."

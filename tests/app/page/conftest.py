@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+
+from grounded_ram.pipeline import GroundedRAM
+from grounded_ram.scenes.scene import make_scene
+
+
+class Counted:
+    """A stage that counts how often it is asked."""
+
+    def __init__(self, stage: Any) -> None:
+        self.stage = stage
+        self.calls = 0
+
+    def detect(self, *args: Any, **options: Any) -> Any:
+        self.calls += 1
+        return self.stage.detect(*args, **options)
+
+    def segment(self, *args: Any, **options: Any) -> Any:
+        self.calls += 1
+        return self.stage.segment(*args, **options)
+
+
+@pytest.fixture(scope="package")
+def model() -> GroundedRAM:
+    """The tiny model, whose detector and segmenter count their calls."""
+    tiny = GroundedRAM("tiny", device="cpu")
+    detector, segmenter = Counted(tiny.detector), Counted(tiny.segmenter)
+    return GroundedRAM("tiny", device="cpu", detector=detector, segmenter=segmenter)
+
+
+@pytest.fixture(scope="package")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scene in a file: six objects and a rejected box."""
+    path = tmp_path_factory.mktemp("pictures") / "my scene.png"
+    PIL.Image.fromarray(make_scene(2, size=512).image).save(path)
+    return path
+
+
+@pytest.fixture(scope="package")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scene in a file in which nothing is found: quick."""
+    path = tmp_path_factory.mktemp("pictures") / "nothing.png"
+    PIL.Image.fromarray(make_scene(3).image).save(path)
+    return path
