@@ -160,6 +160,19 @@ class GroundedRAM:
         """Return a model of the same choices for another device; it loads its own weights."""
         return type(self)(self.preset, **{**self._choices(), "device": device})
 
+    def adjusted(
+        self, *, tag_threshold: float | None = None, box_threshold: float | None = None
+    ) -> GroundedRAM:
+        """Return a model with other thresholds that shares this one's weights, loaded or not.
+
+        Raises:
+            InputError: a threshold lies outside [0, 1].
+        """
+        given: Any = shares(tag_threshold=tag_threshold, box_threshold=box_threshold)
+        other = object.__new__(type(self))  # copy.copy would build stages of its own
+        other.__dict__.update(self.__dict__, preset=replace(self.preset, **given))
+        return other
+
     def _choices(self) -> dict[str, Any]:
         return {**self._trio.choices, **self._asked}
 
@@ -284,7 +297,7 @@ class GroundedRAM:
             return self._labelling, self._labelling.all_of_classes()
         if tags is None or isinstance(tags, Tags):
             return self._labelling, tags
-        return Words(), Tags.of(_names(tags))
+        return Words(), Tags.typed(tags)
 
     def _annotate(
         self, loaded: Sequence[LoadedImage], labelling: Labels, given: Tags | None
@@ -352,13 +365,3 @@ class GroundedRAM:
             "device": str(self.device),
             "dtype": dtype_name(self.dtype),
         }
-
-
-def _names(tags: Sequence[str]) -> list[str]:
-    if isinstance(tags, str):
-        listed = [part.strip() for part in tags.split(",")]
-        raise InputError(f"tags: expected a list of names, got one text; write tags={listed}")
-    wrong = [tag for tag in tags if not (isinstance(tag, str) and tag.strip())]
-    if wrong:
-        raise InputError(f"tags: expected names that are not empty, got {wrong[0]!r}")
-    return list(tags)

@@ -48,6 +48,21 @@ class Tags:
         listed = tuple(names)
         return cls(listed, np.ones(len(listed), np.float32), (kind,) * len(listed))
 
+    @classmethod
+    def typed(cls, tags: Sequence[str]) -> Tags:
+        """Make tags of what a user typed, as ``of`` does.
+
+        Raises:
+            InputError: it is one text, a name is empty, or one comes twice.
+        """
+        if isinstance(tags, str):
+            listed = [part.strip() for part in tags.split(",")]
+            raise InputError(f"tags: expected a list of names, got one text; write tags={listed}")
+        wrong = [tag for tag in tags if not (isinstance(tag, str) and tag.strip())]
+        if wrong:
+            raise InputError(f"tags: expected names that are not empty, got {wrong[0]!r}")
+        return cls.of(tags)
+
     def __len__(self) -> int:
         return len(self.names)
 

@@ -881,3 +881,15 @@ def test_compile_is_told_to_the_image_encoders_where_it_pays(
         stage._device = torch.device("cuda")
         stage.compile()
     assert told == ["SwinEncoder", "SwinTransformer", "ImageEncoderViT"]
+
+
+def test_an_adjusted_model_has_other_thresholds_and_the_same_networks() -> None:
+    model = GroundedRAM("tiny", device="cpu", box_threshold=0.4)
+    other = model.adjusted(tag_threshold=0.125, box_threshold=0.25)
+    assert (other.preset.tag_threshold, other.preset.box_threshold) == (0.125, 0.25)
+    assert (model.preset.tag_threshold, model.preset.box_threshold) == (None, 0.4)
+    assert other.tagger is model.tagger  # loaded by the one, used by both
+    assert model.adjusted().preset == model.preset
+    assert pickle.loads(pickle.dumps(other)).preset == other.preset
+    with pytest.raises(InputError, match="box_threshold"):
+        model.adjusted(box_threshold=1.5)

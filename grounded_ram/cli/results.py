@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grounded_ram.export.columns import scores, unlabelled
+from grounded_ram.export.columns import described
 
 if TYPE_CHECKING:
     from grounded_ram.annotation import Annotation
@@ -21,37 +21,12 @@ MOST_NAMES = 20
 
 def record(annotation: Annotation, name: str, overlay: Path) -> dict[str, Any]:
     """Return what is known about one picture but its masks, in plain values."""
-    image, tags = annotation.image, annotation.tags
     return {
-        "input": image.path,
+        "input": annotation.image.path,
         "name": name,
-        "height": image.size_hw[0],
-        "width": image.size_hw[1],
-        "sha256": image.sha256,
-        "notes": list(image.notes),
-        "tags": [
-            {"name": tag, "kind": kind, "score": round(float(score), 6)}
-            for tag, kind, score in zip(tags.names, tags.kinds, tags.scores, strict=True)
-        ],
-        "objects": _objects(annotation),
-        "not_found": list(annotation.not_found),
-        **unlabelled(annotation),
+        **described(annotation),
         "overlay": str(overlay),
     }
-
-
-def _objects(annotation: Annotation) -> list[dict[str, Any]]:
-    found = annotation.detections
-    areas = annotation.masks.area
-    return [
-        {
-            "name": str(found.data["class_name"][row]),
-            "box_xyxy": [round(float(value), 2) for value in found.xyxy[row]],
-            "mask_area": int(areas[row]),
-            **scores(annotation, row),
-        }
-        for row in range(len(found))
-    ]
 
 
 def line(picture: dict[str, Any]) -> tuple[str, ...]:

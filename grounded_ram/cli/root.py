@@ -16,6 +16,9 @@ from grounded_ram.errors import GroundedRAMError, InputError, UnknownNameError
 COMMANDS = (
     "annotate",
     "label",
+    "video",
+    "ui",
+    "serve",
     "export",
     "convert",
     "report",

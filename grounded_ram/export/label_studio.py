@@ -21,9 +21,9 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
 import numpy as np
@@ -41,7 +41,11 @@ from grounded_ram.overlay import color_of
 FILE_BYTES = 100_000_000
 """A file of tasks ends with the task that makes it larger; uploads are limited to 200 MB."""
 
+Shape: TypeAlias = MaskFormat | Literal["rectangle"]
+"""What a region is drawn as."""
+
 _DIGITS = 6
+_SIDES = ("x", "y", "width", "height")
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -84,32 +88,24 @@ def to_task(annotation: Annotation, number: int, masks: MaskFormat = "rle") -> d
         number: makes the ids of its results unlike those of other tasks.
         masks: brushes or polygons.
     """
-    tags, (height, width) = annotation.tags, annotation.image.size_hw
+    tags, kind = annotation.tags, "brushlabels" if masks == "rle" else "polygonlabels"
+    names = annotation.detections.data["class_name"]
     scores, regions = {}, []
-    for row, part, shape in _shapes(annotation, masks):
-        scores[row] = round(float(annotation.detections.data["label_score"][row]), _DIGITS)
-        regions.append(
-            {
-                "id": f"{number}-{row}-{part}",
-                "to_name": "image",
-                "original_width": width,
-                "original_height": height,
-                "image_rotation": 0,
-                "score": scores[row],
-                **shape,
-            }
-        )
+    for row, part, value in shape_values(annotation, masks):
+        value[kind] = [str(names[row])]
+        told = {"from_name": "label", "to_name": "image", "type": kind, "value": value}
+        regions.append({"id": f"{number}-{row}-{part}", **of_object(annotation, row), **told})
+        scores[row] = regions[-1]["score"]
     prediction: dict[str, Any] = {
-        "model_version": _model_version(annotation.run),
+        "model_version": model_version(annotation.run),
         "result": [*regions, *_told(annotation, number)],
     }
     if scores:
-        prediction["score"] = round(sum(scores.values()) / len(scores), _DIGITS)
+        prediction["score"] = mean_score(scores.values())
     data = {
         "image": "/data/local-files/?d=" + quote(f"images/{key_of(annotation.image)}"),
         "tag_scores": {
-            name: round(float(score), _DIGITS)
-            for name, score in zip(tags.names, tags.scores, strict=True)
+            name: rounded(score) for name, score in zip(tags.names, tags.scores, strict=True)
         },
     }
     return {"data": data, "predictions": [prediction]}
@@ -197,22 +193,46 @@ def _runs(lengths: NDArray[np.int_], values: NDArray[np.int_]) -> NDArray[np.uin
     return found
 
 
-def _shapes(annotation: Annotation, masks: MaskFormat) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Return for each region the object's row, the number of its part, and what is its shape."""
+def shape_values(annotation: Annotation, shape: Shape) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Return for each region the object's row, the number of its part, and a value without labels.
+
+    Places are percents of the picture's width and height. Objects without pixels have no regions.
+    """
     height, width = annotation.image.size_hw
-    for row, name in enumerate(np.asarray(annotation.detections.data["class_name"]).tolist()):
+    for row in range(len(annotation.detections)):
         region = shapes.region_of(annotation.masks, row)
         if region is None:
             continue
-        if masks == "rle":
-            rle = brush_rle(region, (height, width))
-            value: dict[str, Any] = {"format": "rle", "rle": rle, "brushlabels": [name]}
-            yield row, 0, {"from_name": "label", "type": "brushlabels", "value": value}
-            continue
-        for part, outline in enumerate(shapes.polygons(region)):
-            corners = np.reshape(outline, (-1, 2)) * 100 / [width, height]
-            value = {"points": corners.tolist(), "closed": True, "polygonlabels": [name]}
-            yield row, part, {"from_name": "label", "type": "polygonlabels", "value": value}
+        if shape == "rle":
+            yield row, 0, {"format": "rle", "rle": brush_rle(region, (height, width))}
+        elif shape == "rectangle":
+            sides = (np.array(shapes.bbox_xywh(region)) * 100 / ([width, height] * 2)).tolist()
+            yield row, 0, {**dict(zip(_SIDES, sides, strict=True)), "rotation": 0}
+        else:
+            for part, outline in enumerate(shapes.polygons(region)):
+                corners = np.reshape(outline, (-1, 2)) * 100 / [width, height]
+                yield row, part, {"points": corners.tolist(), "closed": True}
+
+
+def of_object(annotation: Annotation, row: int) -> dict[str, Any]:
+    """Return what every region of an object tells: the picture's size and the label's score."""
+    height, width = annotation.image.size_hw
+    return {
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "score": rounded(annotation.detections.data["label_score"][row]),
+    }
+
+
+def mean_score(scores: Collection[float]) -> float:
+    """Return the score of a task: the mean of its objects'."""
+    return rounded(sum(scores) / len(scores))
+
+
+def rounded(score: float) -> float:
+    """Return a score as it is told."""
+    return round(float(score), _DIGITS)
 
 
 def _told(annotation: Annotation, number: int) -> Iterator[dict[str, Any]]:
@@ -250,6 +270,11 @@ def _write_tasks(tasks: Iterator[dict[str, Any]], folder: Path) -> None:
         number += 1
 
 
-def _model_version(run: Mapping[str, Any]) -> str:
+def model_version(run: Mapping[str, Any]) -> str:
+    """Return how Label Studio calls the maker of predictions.
+
+    Args:
+        run: as in ``Annotation.run``.
+    """
     told = ("grounded-ram", run.get("version"), run.get("preset"))
     return " ".join(str(part) for part in told if part)

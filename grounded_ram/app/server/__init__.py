@@ -1,0 +1,1 @@
+"""Annotation over HTTP: pictures in, labels out, for many callers at once."""
