@@ -6,6 +6,20 @@
 
 Importing this package loads none of the large libraries beneath it: each public name is loaded
 from its module when it is first asked for.
+
+Programs that need more find it in these modules:
+
+- `grounded_ram.pipeline`, `grounded_ram.annotation`: the model, and what it says of a picture
+- `grounded_ram.rules`, `grounded_ram.vocabulary.edits`: which boxes become labels, under what names
+- `grounded_ram.stages`, `grounded_ram.backends`: what a tagger, detector or segmenter of yours does
+- `grounded_ram.autolabel.run`, `grounded_ram.autolabel.run_folder`: label a dataset, read the run
+- `grounded_ram.export.exporter`, `grounded_ram.export.dataset`: write it, and formats of your own
+- `grounded_ram.evaluation.comparison`, `grounded_ram.evaluation.calibration`: how good labels are
+- `grounded_ram.training.tagger`, `grounded_ram.training.rounds`: train, and RAM's data engine
+- `grounded_ram.data_engine.reading.sources`: pictures with tags or captions, to learn from
+- `grounded_ram.tagging.retrieval`: find pictures by text
+- `grounded_ram.checkpoints`, `grounded_ram.downloads`: weights
+- `grounded_ram.errors`: what can go wrong
 """
 
 from __future__ import annotations

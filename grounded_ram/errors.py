@@ -1,11 +1,13 @@
 """Every failure this package means to raise.
 
+```text
 GroundedRAMError
 ├── InputError               (ValueError)   an argument or an image that cannot be used
 ├── UnknownNameError         (LookupError)  a preset, backend, checkpoint or tag nobody knows
 ├── MissingDependencyError   (ImportError)  an extra that is not installed
 ├── WeightsError             (OSError)      a checkpoint that is absent, damaged, of another model
 └── TrainingError            (RuntimeError) a training that cannot go on as it is
+```
 """
 
 

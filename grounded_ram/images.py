@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, Union, get_args
 
 import numpy as np
 import PIL.Image
@@ -27,10 +27,17 @@ if TYPE_CHECKING:
 Image: TypeAlias = NDArray[np.uint8]
 """An (H, W, 3) RGB array."""
 
-ImageSource: TypeAlias = (
-    "str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image | NDArray[Any] | torch.Tensor"
-    " | LoadedImage"
-)
+ImageSource: TypeAlias = Union[
+    str,
+    os.PathLike[str],
+    bytes,
+    BinaryIO,
+    PIL.Image.Image,
+    NDArray[Any],
+    "torch.Tensor",
+    "LoadedImage",
+]
+"""What a picture may be given as."""
 
 MAX_PIXELS = 178_956_970
 """Larger pictures are refused unless the caller says otherwise; it is Pillow's own number."""

@@ -71,7 +71,7 @@ class Pattern:
     """All that a pattern matches; folders that it matches are taken whole.
 
     Args:
-        text: with *, ? and [] in the name of a file or a folder, and ** for any folders.
+        text: with ``*``, ``?`` and ``[]`` in the name of a file or folder, ``**`` for any folders.
         open_file: makes a source of a file that it matches; None takes it for a picture.
 
     Raises:

@@ -1,7 +1,9 @@
 """CVAT for images 1.1: one XML file with all pictures, beside a folder of them.
 
+```text
 annotations.xml        pictures in the order of the dataset
 images/KEY             the pictures; with splits images/SPLIT/KEY
+```
 
 With splits, the file is one of a project, whose tasks are the splits.
 """

@@ -1,9 +1,11 @@
 """Pascal VOC datasets: boxes, one XML file a picture.
 
+```text
 Annotations/FOLDER/NAME.xml       the objects of a picture
 JPEGImages/FOLDER/NAME.jpg        the pictures, in the format they have; torchvision wants .jpg
 ImageSets/Main/SPLIT.txt          the pictures of each split, without endings
 labelmap.txt                      the classes, for datumaro and CVAT; the devkit has no such file
+```
 
 Boxes are tight around the masks, in whole pixels counted from 1, right and lower side included, as
 the devkit says. Objects with an empty mask are left out. Masks are not written: the devkit's

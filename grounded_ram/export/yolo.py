@@ -1,8 +1,10 @@
 """YOLO datasets as ultralytics reads them: segments, or boxes.
 
+```text
 data.yaml                       names of the classes by number from 0, folders of the splits
 images/SPLIT/FOLDER/NAME.jpg    the pictures
 labels/SPLIT/FOLDER/NAME.txt    one line an object; empty where the picture shows none
+```
 
 Coordinates are parts of the picture's width and height. Objects with an empty mask are left out;
 scores have no place in this format. Of pictures, ultralytics reads those whose names end as the

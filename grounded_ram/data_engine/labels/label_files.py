@@ -1,9 +1,11 @@
 """The folder of a label system.
 
+```text
 FOLDER/counts.csv        how often the most frequent tags came, as what, by which names
 FOLDER/review.csv        what is proposed, for a human to decide, see ``data_engine.review``
 FOLDER/tags.txt          what a tagger is to learn: a tag a line, the most frequent first
 FOLDER/vocabulary.yaml   the same for labelling, see ``vocabulary.edits``
+```
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Folders of pictures that are told about by what lies beside them, or by where they lie.
 
+```text
 captions:FOLDER   pictures anywhere in it, beside each NAME.txt or NAME.caption, a caption a line
 classes:FOLDER    FOLDER/CLASS/picture: the folder's name is the tag, "_" read as a space
+```
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ class BadRow:
         return f"{self.place}: {self.reason}"
 
 
-Row: TypeAlias = "Example | BadRow"
+Row: TypeAlias = Example | BadRow
+"""What a source gives for each of its rows."""
 
 
 class BadRows:
