@@ -95,6 +95,7 @@ class Exploration:
     ) -> None:
         self.image = image
         self._seen = seen
+        self._known = labels.merge_synonyms(seen.all)
         self._labels = labels
         self._trio = trio
         self._preset = preset
@@ -107,8 +108,10 @@ class Exploration:
 
     @property
     def tags(self) -> Tags:
-        """Every tag scored above ``TAG_FLOOR``, best first, synonyms merged."""
-        return self._labels.merge_synonyms(self._seen.at(TAG_FLOOR))
+        """Every tag scored above ``TAG_FLOOR``, best first, synonyms merged; and all that fired."""
+        known = self._known
+        offered = (known.scores > TAG_FLOOR) | np.isin(known.names, list(self.fired()))
+        return known.take(np.flatnonzero(offered).tolist())
 
     def fired(self, threshold: float | None = None) -> frozenset[str]:
         """Return the tags that fire, by the names that ``tags`` gives them.
@@ -145,7 +148,7 @@ class Exploration:
         """
         row = self._preset
         box_threshold = row.box_threshold if box_threshold is None else box_threshold
-        self._check(box_threshold, tag_threshold, also)
+        self._check(box_threshold, tag_threshold, without, also)
         chosen = replace(row, box_threshold=box_threshold, rules=rules or row.rules)
         draft = self._draft(without, also, tag_threshold, chosen)
         self._look_for(draft.wanted)
@@ -161,7 +164,11 @@ class Exploration:
         return draft.finish(record, self._seen.captioned)
 
     def _check(
-        self, box_threshold: float, tag_threshold: float | None, also: Collection[str]
+        self,
+        box_threshold: float,
+        tag_threshold: float | None,
+        without: Collection[str],
+        also: Collection[str],
     ) -> None:
         if not is_share(box_threshold) or box_threshold < self.box_floor:
             raise InputError(
@@ -170,8 +177,9 @@ class Exploration:
             )
         if tag_threshold is not None and not is_share(tag_threshold):
             raise InputError(f"tag_threshold: expected a number in [0, 1], got {tag_threshold!r}")
-        if isinstance(also, str) or not all(isinstance(n, str) and n.strip() for n in also):
-            raise InputError(f"also: expected names that are not empty, got {also!r}")
+        for what, names in (("without", without), ("also", also)):
+            if isinstance(names, str) or not all(isinstance(n, str) and n.strip() for n in names):
+                raise InputError(f"{what}: expected names that are not empty, got {names!r}")
 
     def _draft(
         self,
@@ -183,7 +191,7 @@ class Exploration:
         """Begin an annotation with the tags that are switched on."""
         row = chosen or self._preset
         fired = self._labels.merge_synonyms(self._seen.at(tag_threshold))
-        tags = _switched(fired, self.tags, without, also)
+        tags = _switched(fired, self._known, without, also)
         return Draft(
             self.image,
             tags,

@@ -137,6 +137,39 @@ class Limited(Stages):
         return [Tags(tuple(self.scores), np.array([0.9, 0.9], np.float32), ("object",) * 2)]
 
 
+def test_a_tag_keeps_its_score_and_kind_wherever_its_threshold_is() -> None:
+    scores = {"cat": 0.9, "fog": 0.9, "moon": 0.9}
+    stages = Stages(scores)
+    tagger = Known(Tags(("cat", "fog"), np.array([0.7, 0.05], np.float32), ("object", "scene")))
+    model = GroundedRAM(
+        "tiny", tagger=tagger, detector=stages, segmenter=stages, device="cpu",
+        vocabulary=Edits(thresholds={"cat": 0.8}),
+    )  # fmt: skip
+    one = model.explore(PICTURE)
+    assert one.tags.names == ("cat",)
+    assert one.fired() == frozenset()
+    found = one.decide(also=["cat", "fog", "moon"]).tags
+    assert found.names == ("moon", "cat", "fog")
+    np.testing.assert_allclose(found.scores, [1, 0.7, 0.05])
+    assert found.kinds == ("object", "object", "scene")
+
+
+class Known(Limited):
+    """A tagger that says the same of every picture, where its thresholds are low enough."""
+
+    def __init__(self, tags: Tags) -> None:
+        self.tags, self.own = tags, dict[str, float]()
+
+    def with_thresholds(self, own: dict[str, float], others: float | None = None) -> Known:
+        limited = Known(self.tags)
+        limited.own = {"fog": 0.5, **own}
+        return limited
+
+    def tag(self, images: Any, *, threshold: float | None = None) -> list[Tags]:
+        limits = np.array([self.own.get(name, threshold or 0) for name in self.tags.names])
+        return [self.tags.take(np.flatnonzero(self.tags.scores > limits).tolist())]
+
+
 def test_deciding_again_runs_no_network(pictures: list[Image]) -> None:
     plain = GroundedRAM("tiny", device="cpu")
     stages = {name: Counting(getattr(plain, name)) for name in ("tagger", "detector", "segmenter")}
@@ -250,6 +283,7 @@ def test_a_picture_of_nothing_is_explored_too(model: GroundedRAM) -> None:
         ({"tag_threshold": -1}, "tag_threshold"),
         ({"also": "dog"}, "also: expected names"),
         ({"also": [""]}, "also: expected names"),
+        ({"without": "scatter"}, "without: expected names"),
     ],
 )
 def test_a_choice_that_cannot_be_is_refused(

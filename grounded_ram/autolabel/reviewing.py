@@ -83,7 +83,7 @@ class Reviews:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._size = 0
+        self._size, self._last = 0, b""
         self._decisions: dict[ObjectKey, Decision] = {}
         self._pictures: dict[str, set[ObjectKey]] = {}
         self.refresh()
@@ -99,6 +99,7 @@ class Reviews:
     def refresh(self) -> None:
         """Read what was decided since the last look, here or in another process."""
         if not self.file.exists():
+            self._forget()
             return
         with self.file.open("rb") as file:
             self._read(file)
@@ -185,8 +186,11 @@ class Reviews:
             yield file
 
     def _read(self, file: IO[bytes]) -> None:
-        """Read whole lines from where the last reading ended."""
-        file.seek(self._size)
+        """Read whole lines from where the last reading ended; all of a file that was begun anew."""
+        file.seek(max(0, self._size - len(self._last)))
+        if file.read(len(self._last)) != self._last:
+            self._forget()
+            file.seek(0)
         for line in file:
             if not line.endswith(b"\n"):
                 return
@@ -197,7 +201,13 @@ class Reviews:
                     f"{self.file}: damaged, it says {line[:80]!r}; remove that line, or put the "
                     "file back as it was"
                 ) from error
-            self._size += len(line)
+            self._size, self._last = self._size + len(line), line
+
+    def _forget(self) -> None:
+        """Know nothing: somebody removed the file, or changed it by hand."""
+        self._size, self._last = 0, b""
+        self._decisions.clear()
+        self._pictures.clear()
 
     def _take(self, line: dict[str, Any]) -> None:
         x0, y0, x1, y1 = line["box_xyxy"]

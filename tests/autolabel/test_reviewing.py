@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,37 @@ def test_a_kill_in_the_middle_of_a_line_costs_that_line_alone(run: Run) -> None:
     assert len(run.reviews()) == 2
     assert file.read_bytes().startswith(whole)
     assert all(json.loads(line) for line in lines(file))
+
+
+@pytest.mark.parametrize("left", [None, 0, 1])
+def test_a_file_that_somebody_began_anew_is_read_anew(run: Run, left: int | None) -> None:
+    """It was removed, or some of its lines were, while another process had it open."""
+    raw, reviews, file = run.annotation("a.jpg", reviewed=False), run.reviews(), run.folder / REVIEW
+    reviews.decide(raw, 0, "reject")
+    reviews.decide(raw, 1, "rename", "lynx")
+    kept = lines(file)[:left] if left else []
+    file.unlink() if left is None else file.write_text("".join(f"{one}\n" for one in kept))
+    reviews.refresh()
+    assert len(reviews) == len(kept)
+    reviews.decide(raw, 2, "accept")
+    assert len(reviews) == len(run.reviews()) == len(kept) + 1
+    assert b"\0" not in file.read_bytes()
+
+
+def test_people_who_decide_at_the_same_time_lose_nothing(run: Run) -> None:
+    raw = run.annotation("a.jpg", reviewed=False)
+
+    def decide(number: int) -> None:
+        reviews = run.reviews()
+        for turn in range(20):
+            reviews.decide(raw, number, "rename", f"name {number} {turn}")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(decide, range(3)))
+    assert len(lines(run.folder / REVIEW)) == 60
+    assert {run.reviews().decision_of(raw, row) for row in range(3)} == {
+        Decision("rename", f"name {row} 19") for row in range(3)
+    }
 
 
 def test_a_damaged_line_is_told(run: Run) -> None:
