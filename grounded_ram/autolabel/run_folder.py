@@ -262,13 +262,36 @@ def alone_in(folder: Path, otherwise: str) -> Iterator[None]:
         lock.release()
 
 
-def begin(folder: Path, config: Mapping[str, Any], *, again: bool = False) -> Run:
+def threads_of(folder: Path, otherwise: int) -> int | None:
+    """Return torch's threads as a run has them; None where it left them to torch.
+
+    Args:
+        folder: of the run, if one was begun there.
+        otherwise: the number for a run that is yet to begin.
+
+    Raises:
+        InputError: a run lies there that is damaged, or of a later version.
+    """
+    if not (folder / CONFIG).exists():
+        return otherwise
+    found: int | None = Run(folder).config.get("threads")
+    return found
+
+
+def begin(
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    again: bool = False,
+    remedy: str = "Use the choices it was begun with, or another folder",
+) -> Run:
     """Begin a run in a folder; where one lies that asked for the same, go on with that.
 
     Args:
         folder: empty, or not there yet, or a run's.
         config: what is asked for, in plain JSON values.
         again: what lies there may stay: datasets that a run wrote which was forgotten.
+        remedy: what one may do where the run asked for something else.
 
     Raises:
         InputError: the folder holds something else, or a run that asked for something else: the
@@ -286,8 +309,7 @@ def begin(folder: Path, config: Mapping[str, Any], *, again: bool = False) -> Ru
                 raise InputError(
                     f"{str(folder)!r} was begun otherwise:\n  "
                     + "\n  ".join(found)
-                    + "\nType the command as it was, choose another folder with -o, or begin anew "
-                    "with --restart"
+                    + f"\n{remedy}"
                 )
             return run
         lying = sorted(path.name for path in folder.iterdir() if path.name != LOCK)

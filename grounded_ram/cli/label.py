@@ -57,6 +57,10 @@ from grounded_ram.presets import resolve_preset
 
 if TYPE_CHECKING:
     from grounded_ram.autolabel.engines import Engine
+    from grounded_ram.autolabel.sources import Sources
+
+REMEDY = "Type the command as it was, choose another folder with -o, or begin anew with --restart"
+"""What to do where the folder holds a run that was begun otherwise."""
 
 
 def label(
@@ -114,21 +118,12 @@ def label(
     with terminal.clean_stdout() as stdout:
         from grounded_ram.autolabel.labeller import Labeller
         from grounded_ram.autolabel.run import configuration
-        from grounded_ram.autolabel.run_folder import IMAGES, Share, begin
-        from grounded_ram.autolabel.sources import open_sources
-        from grounded_ram.autolabel.videos import check_frames
+        from grounded_ram.autolabel.run_folder import Share, begin
         from grounded_ram.pipeline import GroundedRAM
 
         target.rehearse()
-        check_frames(frames)
         share = Share() if shard is None else Share.parse(shard)
-        opened = open_sources(
-            sources,
-            keep_in=output / IMAGES,
-            leave_out=[output],
-            frames=frames,
-            images_root=images_root,
-        )
+        opened = _opened(sources, output, frames, images_root)
         model = GroundedRAM(
             row,
             tagger=tagger,
@@ -146,7 +141,7 @@ def label(
         count = _threads(output, threads, workers)
         config = configuration(opened, model, asked, threads=count)
         job = Job(
-            run=begin(output, config, again=restart),
+            run=begin(output, config, again=restart, remedy=REMEDY),
             sources=opened,
             labeller=Labeller(model, None if asked is None else tuple(asked), count),
             engine=who,
@@ -162,13 +157,27 @@ def label(
     job.finish(target)
 
 
-def _threads(output: Path, given: int | None, workers: int) -> int:
-    """Return the threads of each process: typed, as the run has them, or a fair share."""
-    from grounded_ram.autolabel.run_folder import CONFIG, Run
+def _opened(names: list[str], output: Path, frames: str, images_root: Path | None) -> Sources:
+    """Return the sources, whose own copies of pictures the run will keep.
 
-    if given is None and (output / CONFIG).exists():
-        return int(Run(output).config["threads"])
-    return given or max(1, (os.cpu_count() or 1) // workers)
+    Raises:
+        InputError: there is no such source, or ``frames`` is none.
+    """
+    from grounded_ram.autolabel.run_folder import IMAGES
+    from grounded_ram.autolabel.sources import open_sources
+    from grounded_ram.autolabel.videos import check_frames
+
+    check_frames(frames)
+    return open_sources(
+        names, keep_in=output / IMAGES, leave_out=[output], frames=frames, images_root=images_root
+    )
+
+
+def _threads(output: Path, given: int | None, workers: int) -> int | None:
+    """Return the threads of each process: typed, as the run has them, or a fair share."""
+    from grounded_ram.autolabel.run_folder import threads_of
+
+    return given or threads_of(output, max(1, (os.cpu_count() or 1) // workers))
 
 
 def _engine(

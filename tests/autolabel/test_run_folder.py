@@ -9,7 +9,7 @@ import pytest
 
 from grounded_ram.annotation import Annotation
 from grounded_ram.autolabel.outcomes import Failed, Labelled
-from grounded_ram.autolabel.run_folder import Run, Share, begin, forget
+from grounded_ram.autolabel.run_folder import Run, Share, begin, forget, threads_of
 from grounded_ram.errors import InputError
 from grounded_ram.export.dataset import key_of
 from grounded_ram.export.records import encode
@@ -63,8 +63,20 @@ def test_the_same_question_goes_on_and_another_is_refused_with_the_difference(
         "  model.rules.support: 0.5 then, 0.7 now",
         '  tags: null then, ["dog"] now',
     ]
-    assert "--restart" in lines[3]
+    assert lines[3:] == ["Use the choices it was begun with, or another folder"]
+    with pytest.raises(InputError, match=r"now\nask somebody$"):
+        begin(tmp_path, other, remedy="ask somebody")
     assert Run(tmp_path).config["tags"] is None
+
+
+def test_a_run_keeps_its_threads_also_where_it_left_them_to_torch(tmp_path: Path) -> None:
+    assert threads_of(tmp_path / "none", 7) == 7
+    for threads in (3, None):
+        begin(tmp_path / str(threads), {**CONFIG, "threads": threads})
+        assert threads_of(tmp_path / str(threads), 7) == threads
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        threads_of(tmp_path, 7)
 
 
 def test_the_versions_of_libraries_are_kept_and_may_change(tmp_path: Path) -> None:

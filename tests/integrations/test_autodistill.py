@@ -9,9 +9,12 @@ import numpy as np
 import PIL.Image
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from grounded_ram import Annotation, GroundedRAM, InputError
+from grounded_ram.cli.root import app
 from grounded_ram.integrations.autodistill import _AutodistillModel as Model
+from grounded_ram.integrations.autodistill import _source
 
 
 class Ontology:
@@ -94,6 +97,19 @@ def test_what_was_labelled_is_not_labelled_again(
 
     monkeypatch.setattr(GroundedRAM, "annotate_batch", refuse)
     assert target.label(str(folder), ".png") == first
+
+
+def test_the_command_goes_on_with_its_run(model: GroundedRAM, folder: Path) -> None:
+    Model(model=model).label(str(folder), ".png")
+    run = folder.with_name("a [b]_labeled") / "run"
+    done = CliRunner().invoke(
+        app, ["label", _source(folder, ".png"), "-o", str(run), "--preset", "tiny"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "pictures: 1," in done.stdout
+    told = CliRunner().invoke(app, ["label", str(folder), "-o", str(run), "--preset", "tiny"])
+    assert told.exit_code == 2
+    assert "another folder with -o, or begin anew with --restart" in told.stderr
 
 
 def test_what_cannot_be_labelled_is_said(model: GroundedRAM, folder: Path) -> None:
