@@ -6,7 +6,7 @@ What it says besides is held to the source: commands, options, messages, presets
 import ast
 import os
 import re
-import signal
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -71,14 +71,15 @@ ASKED = [block for block in BLOCKS if asks_a_server(block)]
 SHELL = [b for b in BLOCKS if calls_our_command(b) and b not in SERVERS]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with drawn scenes in it, told about, and our command as the README spells it."""
     from PIL import Image
 
     from grounded_ram.scenes.scene import make_scene
     from grounded_ram.video.drawn import write_drawn
 
+    tmp_path = tmp_path_factory.mktemp("readme")
     picture = tmp_path / PICTURE
     picture.parent.mkdir()
     Image.fromarray(make_scene(7).image).save(picture)
@@ -95,6 +96,23 @@ def folder(tmp_path: Path) -> Path:
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m grounded_ram "$@"\n')
     script.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def labelled(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after the block that labels a dataset, on whose run other blocks go on."""
+    folder = tmp_path_factory.mktemp("labelled")
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    (block,) = [b for b in SHELL if b.text.startswith("grounded-ram label ")]
+    run(["sh", "-e", "-c", block.text], folder)
+    return folder
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of it for one block."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -136,9 +154,9 @@ def test_python_blocks_run(block: Block, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("block", SHELL, ids=lambda block: f"line-{block.line}")
-def test_shell_blocks_run(block: Block, folder: Path) -> None:
+def test_shell_blocks_run(block: Block, folder: Path, request: pytest.FixtureRequest) -> None:
     if NEEDS_A_RUN.match(block.text):
-        run(["sh", "-e", "-c", labelling().text], folder)
+        shutil.copytree(request.getfixturevalue("labelled"), folder, dirs_exist_ok=True)
     run(["sh", "-e", "-c", block.text], folder)
 
 
@@ -170,14 +188,11 @@ def started(command: str, folder: Path) -> Iterator[str]:
             lines = (re.search(r"http://[\w.]+:\d+", line) for line in server.stdout)
             yield next(found[0] for found in lines if found)
         finally:
-            server.send_signal(signal.SIGINT)
-            assert server.wait(timeout=60) == 0
-
-
-def labelling() -> Block:
-    """Return the block that labels a dataset, on whose run other blocks go on."""
-    (found,) = [block for block in SHELL if block.text.startswith("grounded-ram label ")]
-    return found
+            server.terminate()
+            try:
+                assert server.wait(timeout=60) == 0
+            finally:
+                server.kill()
 
 
 def test_every_preset_has_its_rows_in_the_tables() -> None:
