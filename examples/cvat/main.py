@@ -11,7 +11,6 @@ GROUNDED_RAM_CVAT_SHAPE what an object is:
 """
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -81,9 +80,11 @@ def read_request(body: Any) -> tuple[bytes, float]:
         raise InputError('expected JSON: {"image": "...", "threshold": 0.5}, image in base64')
     threshold = body.get("threshold")
     try:
-        return base64.b64decode(body["image"], validate=True), float(threshold or 0.0)
-    except binascii.Error as error:
+        picture = base64.b64decode(body["image"], validate=True)
+    except ValueError as error:  # no binascii.Error where it is not ASCII
         raise InputError(f"image: expected base64; {error}") from error
+    try:
+        return picture, float(threshold or 0.0)
     except (TypeError, ValueError) as error:
         raise InputError(f"threshold: expected a number from 0 to 1, got {threshold!r}") from error
 

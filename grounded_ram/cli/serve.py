@@ -48,6 +48,9 @@ ServedTogether = Annotated[
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up.")]
 MaxBytes = Annotated[int, typer.Option(min=1, help="Of one picture's file.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Of one picture.")]
+MaxTags = Annotated[
+    int, typer.Option(min=1, help="Names to look for in one picture, as a request lists them.")
+]
 ApiKey = Annotated[
     str | None,
     typer.Option(
@@ -105,6 +108,7 @@ def serve(
     timeout: Timeout = 60.0,
     max_bytes: MaxBytes = 20 * 2**20,
     max_pixels: MaxPixels = 50_000_000,
+    max_tags: MaxTags = 100,
     api_key: ApiKey = None,
     allow_urls: AllowUrls = False,
     called: CalledBy = None,
@@ -117,7 +121,6 @@ def serve(
     """
     row = adjusted(resolve_preset(preset), tag_threshold, box_threshold, rules)
     with missing_extra_told():
-        from grounded_ram.app.hosts import is_loopback
         from grounded_ram.app.server.api import create_app
         from grounded_ram.app.server.label_studio import router_for
         from grounded_ram.app.server.serving import hosts_of, open_socket
@@ -129,6 +132,7 @@ def serve(
         timeout_s=timeout,
         max_bytes=max_bytes,
         max_pixels=max_pixels,
+        max_tags=max_tags,
         api_key=api_key,
         allow_urls=allow_urls,
         allowed_hosts=hosts_of(host, *(called or ())),
@@ -137,11 +141,7 @@ def serve(
     model = _model(row, batch_size, weights=own_weights(weights), **options)
     studio = router_for(model, settings, url=label_studio, key=label_studio_key)
     with open_socket(host, port) as sock, terminal.clean_stdout():
-        if api_key is None and not is_loopback(host):
-            terminal.say(
-                "note: anybody who reaches this machine may ask this server; set "
-                "GROUNDED_RAM_API_KEY to a key, or listen on 127.0.0.1"
-            )
+        _warn_if_open(host, api_key)
         terminal.caution(row)
         with terminal.downloading() as on_progress:
             model.fetch_weights(on_progress=on_progress)
@@ -165,6 +165,16 @@ def missing_extra_told() -> Iterator[None]:
         raise MissingDependencyError(
             f"the server needs {error.name}; type: pip install 'grounded-ram[serve]'"
         ) from error
+
+
+def _warn_if_open(host: str, api_key: str | None) -> None:
+    from grounded_ram.app.hosts import is_loopback
+
+    if api_key is None and not is_loopback(host):
+        terminal.say(
+            "note: anybody who reaches this machine may ask this server; set "
+            "GROUNDED_RAM_API_KEY to a key, or listen on 127.0.0.1"
+        )
 
 
 def _model(preset: Preset, batch_size: int | None, **options: Any) -> GroundedRAM:

@@ -41,12 +41,14 @@ def test_it_says_where_it_listens_and_that_all_is_answered(served: list[Any]) ->
 
 def test_what_is_typed_reaches_the_server(served: list[Any]) -> None:
     typed = "--max-queue 3 --batch-size 2 --timeout 7 --max-bytes 99 --max-pixels 88 --allow-urls"
+    typed += " --max-tags 300"
     done = run(*typed.split(), "--box-threshold", "0.25", env={"GROUNDED_RAM_API_KEY": "abc"})
     assert done.exit_code == 0, done.output
     service = served[0].state.service
     settings = service.settings
     assert (settings.max_queue, settings.timeout_s, settings.max_bytes) == (3, 7.0, 99)
     assert (settings.max_pixels, settings.allow_urls, settings.api_key) == (88, True, "abc")
+    assert settings.max_tags == 300
     assert set(settings.allowed_hosts) == {"localhost", "127.0.0.1", "::1"}
     assert (service.model.batch_size, service.model.preset.box_threshold) == (2, 0.25)
     assert "abc" not in done.output
@@ -54,13 +56,16 @@ def test_what_is_typed_reaches_the_server(served: list[Any]) -> None:
 
 def test_label_studio_is_answered_and_finds_the_machine_by_its_name(served: list[Any]) -> None:
     studio = ("--label-studio", "http://localhost:8080", "--label-studio-key", "abc")
-    done = run(*studio, "--called", "host.docker.internal")
+    done = run(*studio, "--called", "Host.Docker.Internal")
     assert done.exit_code == 0, done.output
     assert {"/setup", "/predict", "/webhook"} <= set(served[0].openapi()["paths"])
     assert "host.docker.internal" in served[0].state.service.settings.allowed_hosts
     alone = run(*studio[:2])
     assert alone.exit_code == 2
     assert "--label-studio and --label-studio-key together" in alone.stderr
+    key_alone = run(env={"LABEL_STUDIO_API_KEY": "abc"})
+    assert key_alone.exit_code == 2
+    assert "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY" in " ".join(key_alone.stderr.split())
 
 
 def test_a_server_for_everybody_is_told_to_want_a_key(served: list[Any]) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Security
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import ClientDisconnect
 
@@ -49,7 +49,8 @@ def create_app(
     Args:
         model: annotates; its ``batch_size`` is the most pictures that are annotated together.
         settings: the limits.
-        routers: further routes. They find the ``service.Service`` at ``request.app.state.service``.
+        routers: further routes. They find the ``service.Service`` at ``request.app.state.service``;
+            one whose bodies may be longer than a picture says so in its ``body_room``, in bytes.
     """
     settings = settings or Settings()
     service = Service(model, settings, Metrics())
@@ -74,6 +75,9 @@ def create_app(
     app.add_middleware(Guard, service=service)
     for router in (_labels(settings), _facts(settings), *routers):
         app.include_router(router)
+        for route in router.routes:
+            if room := getattr(route, "body_room", 0):
+                service.body_room[getattr(route, "path", "")] = room
     return app
 
 
@@ -145,6 +149,11 @@ def _facts(settings: Settings) -> APIRouter:
     """Make the routes that tell of the server itself."""
     router = APIRouter(tags=["server"])
     guarded = _guarded(settings)
+
+    @router.get("/", include_in_schema=False)
+    async def root() -> RedirectResponse:
+        """Show what to ask, to whoever opens the server's address in a browser."""
+        return RedirectResponse("/docs")
 
     @router.get("/models", response_model=Models, responses=problems.documented(*guarded, 503))
     async def models(request: Request) -> Response:

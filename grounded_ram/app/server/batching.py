@@ -51,7 +51,7 @@ class Job:
         if self.done.done():
             return
         if isinstance(outcome, Exception):
-            self.done.set_exception(outcome)
+            self.done.set_exception(_bearable(outcome))
         else:
             self.done.set_result(outcome)
 
@@ -65,10 +65,19 @@ class Batcher:
         model: whose ``batch_size`` is the most that are annotated together.
         settings: its limits of the queue, of pixels and of waiting.
         metrics: count what happens.
+        on_failure: told what ended it, if anything but ``close`` does.
     """
 
-    def __init__(self, model: GroundedRAM, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        model: GroundedRAM,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        on_failure: Callable[[Exception], None] = lambda error: None,
+    ) -> None:
         self._model, self._settings, self._metrics = model, settings, metrics
+        self._on_failure = on_failure
         self._waiting: dict[Job, None] = {}  # in the order of arrival
         self._arrived = asyncio.Event()
         self._thread = _Thread()
@@ -125,18 +134,25 @@ class Batcher:
         self._thread.stop()
 
     async def _work(self) -> None:
-        while True:
-            batch = await self._next_batch()
-            started = time.monotonic()
-            try:
-                outcomes = await self._thread.run(partial(self._answer, batch))
-            except Exception as error:
-                logger.exception("a batch of %d pictures failed", len(batch))
-                outcomes = [error] * len(batch)
-            self._metrics.batch.observe(len(batch))
-            self._metrics.batch_seconds.observe(time.monotonic() - started)
-            for job, outcome in zip(batch, outcomes, strict=True):
-                job.finish(outcome)
+        try:
+            while True:
+                await self._answer_next()
+        except Exception as error:
+            logger.exception("pictures are not annotated any more")
+            self._on_failure(error)
+
+    async def _answer_next(self) -> None:
+        batch = await self._next_batch()
+        started = time.monotonic()
+        try:
+            outcomes = await self._thread.run(partial(self._answer, batch))
+        except Exception as error:
+            logger.exception("a batch of %d pictures failed", len(batch))
+            outcomes = [error] * len(batch)
+        self._metrics.batch.observe(len(batch))
+        self._metrics.batch_seconds.observe(time.monotonic() - started)
+        for job, outcome in zip(batch, outcomes, strict=True):
+            job.finish(outcome)
 
     async def _next_batch(self) -> list[Job]:
         """Wait for pictures; take the first, and others that ask the same."""
@@ -193,6 +209,15 @@ class Batcher:
             return [error]
 
 
+def _bearable(error: BaseException) -> Exception:
+    """Return what a future may hold and a task may raise without ending for good."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"the model raised {error!r}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
 class _Thread:
     """A thread that does one thing after another, and that nobody waits for at the end.
 
@@ -214,7 +239,7 @@ class _Thread:
             if failure is None:
                 done.set_result(outcome)
             else:
-                done.set_exception(failure)
+                done.set_exception(_bearable(failure))
 
         def do() -> None:
             outcome, failure = None, None

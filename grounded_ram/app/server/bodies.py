@@ -90,18 +90,6 @@ async def read(request: Request, settings: Settings, kind: type[OptionsT]) -> Gi
     raise Problem("unsupported_media_type", f"expected a body of {FORM} or {JSON}, got {media!a}")
 
 
-async def body(request: Request, max_bytes: int) -> bytes:
-    """Read a body that may hold less than others.
-
-    Raises:
-        Problem: it is larger.
-    """
-    data = await request.body()
-    if len(data) > max_bytes:
-        raise Problem("too_large", f"expected a body of at most {max_bytes:,} bytes, got more")
-    return data
-
-
 def clean_name(name: str | None) -> str | None:
     """Return a file's name without folders, if it is one that can be shown."""
     last = PurePosixPath((name or "").replace("\\", "/")).name

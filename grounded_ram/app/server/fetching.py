@@ -18,33 +18,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 from urllib.parse import quote, urljoin, urlsplit
 
+from grounded_ram.app.server.public_hosts import is_public
 from grounded_ram.errors import InputError
-
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MOST_ADDRESSES = 4  # of one host that are tried
 _LONGEST_URL = 4096
 _BLOCK = 2**16
-_UNICAST = ipaddress.ip_network("2000::/3")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Of IANA's registries of special addresses, those inside the public ranges: what Python counts as
-# global differs from version to version. The last is public by number, and a cloud's own service.
-_SPECIAL = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
-            *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
-            *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-            *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "168.63.129.16/32"),
-        ),
-    )
-)
 
 
 class FetchError(InputError):
@@ -94,7 +77,9 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     network: Network | None = None,
 ) -> bytes:
-    """Get the bytes at an address; it blocks, for ``limits.timeout_s`` at the most.
+    """Get the bytes at an address; it blocks for about ``limits.timeout_s`` at the most.
+
+    Only resolving a host's name has no bound but the system's own, which is often longer.
 
     Args:
         url: http or https.
@@ -124,7 +109,7 @@ def fetch(
             place = response.getheader("Location")
             if response.status not in _REDIRECTS or not place:
                 return _body(response, target, limits.max_bytes)
-        target = Target.parse(urljoin(target.url, place))
+        target = target.redirected(place)
     raise FetchError(f"{_short(url)} redirects more than {limits.redirects} times")
 
 
@@ -172,6 +157,18 @@ class Target:
         default = _DEFAULT_PORTS[parts.scheme]
         return cls(url, parts.scheme, host, default if port is None else port, path)
 
+    def redirected(self, place: str) -> Target:
+        """Return the address that an answer's Location names, which may be a part of one.
+
+        Raises:
+            FetchError: as for ``parse``.
+        """
+        try:
+            url = urljoin(self.url, place)
+        except ValueError as error:
+            raise FetchError(f"{_short(self.url)} redirects to what is no address") from error
+        return Target.parse(url)
+
     @cached_property
     def origin(self) -> str:
         """Scheme, host and port."""
@@ -186,22 +183,6 @@ class Target:
     @property
     def _bracketed(self) -> str:
         return f"[{self.host}]" if ":" in self.host else self.host
-
-
-def is_public(address: Address) -> bool:
-    """Tell whether an address is one of a host on the public internet, and no way round to another.
-
-    Addresses that carry an IPv4 address inside count as that one where networks translate them
-    today (mapped, NAT64); the older kinds (6to4, Teredo, compatible) are refused.
-    """
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-        if address in _NAT64:
-            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if address not in _UNICAST or address.scope_id:
-            return False
-    return address.is_global and not any(address in network for network in _SPECIAL)
 
 
 def _addresses(

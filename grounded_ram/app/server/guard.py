@@ -49,7 +49,8 @@ class Guard:
         service.metrics.in_flight.set(service.in_flight)
         try:
             self._check(scope)
-            await self._app(scope, Incoming(scope, receive, service.settings), noted)
+            room = service.body_room.get(scope["path"], 0)
+            await self._app(scope, Incoming(scope, receive, service.settings, room=room), noted)
         except Problem as problem:
             service.metrics.reject(problem.code)
             await answer(problem)(scope, receive, noted)

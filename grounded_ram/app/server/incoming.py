@@ -23,19 +23,22 @@ class Incoming:
         scope: the request's head.
         receive: gets its parts.
         settings: the limits.
+        room: bytes that a body may have even where a picture may have fewer.
 
     Raises:
         Problem: its head says that it is far too large.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, settings: Settings) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, settings: Settings, *, room: int = 0
+    ) -> None:
         self._receive = receive
         self._deadline = time.monotonic() + settings.timeout_s
         headers = dict(scope["headers"])
         in_base64 = (
             headers.get(b"content-type", b"").strip().lower().startswith(b"application/json")
         )
-        self._most = settings.max_bytes * (4 if in_base64 else 3) // 3 + _ROOM
+        self._most = max(room, settings.max_bytes * (4 if in_base64 else 3) // 3 + _ROOM)
         self._count = 0
         self._is_whole = False
         declared = headers.get(b"content-length", b"")[:20]

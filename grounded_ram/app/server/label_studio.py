@@ -22,16 +22,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
-from starlette.types import Message
 
 from grounded_ram.annotation import Annotation
-from grounded_ram.app.server import bodies
 from grounded_ram.app.server.label_studio_config import Config, read_labelling_config
 from grounded_ram.app.server.label_studio_pictures import Pictures, Studio
 from grounded_ram.app.server.label_studio_results import Answers, questions
 from grounded_ram.app.server.problems import Problem, documented
+from grounded_ram.app.server.service import Service
 from grounded_ram.app.server.settings import Settings
-from grounded_ram.app.server.work import AskLabels
 from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.export.label_studio import model_version as told_version
 
@@ -158,8 +156,8 @@ def label_studio_router(
         annotate: what it raises of ``Problem`` or ``GroundedRAMError`` is told of the one task;
             None for the model of the server.
     """
-    router = APIRouter(tags=["Label Studio"], route_class=_LimitedRoute)
-    answers = documented(413, 422)
+    router = APIRouter(tags=["Label Studio"], route_class=_LongRoute)
+    answers = documented(413, 422, 503)
 
     @router.post("/setup", responses=answers, summary="Connect a project")
     async def setup(asked: SetupRequest) -> SetupAnswer:
@@ -177,7 +175,13 @@ def label_studio_router(
                 "interactive preannotations' in the project's settings, Model",
             )
         config = await asyncio.to_thread(_config, asked.label_config)
-        predictor = _Predictor(annotate or _of_server(request), pictures, model_version)
+        service: Service = request.app.state.service
+        predictor = _Predictor(
+            annotate or service.annotate,
+            pictures,
+            model_version=model_version,
+            timeout_s=service.settings.timeout_s,
+        )
         return PredictAnswer(results=await predictor.predict(asked.tasks, config, request))
 
     @router.get("/versions", summary="Name the model's version")
@@ -214,35 +218,35 @@ def router_for(
         InputError: one of the two is missing, or is none.
     """
     if (url is None) != (key is None):
-        raise InputError("expected --label-studio and --label-studio-key together, got one of them")
+        raise InputError(
+            "expected --label-studio and --label-studio-key together, or the variables "
+            "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY; got "
+            f"{'the key' if url is None else 'the address'} alone"
+        )
     studio = None if url is None or key is None else Studio(url, key)
     pictures = Pictures(studio, public=settings.allow_urls, limits=settings.fetching)
     return label_studio_router(pictures, model_version=told_version(model.record()))
 
 
-class _LimitedRoute(APIRoute):
-    """Reads bodies of limited size, and says which of their fields is wrong."""
+class _LongRoute(APIRoute):
+    """Reads bodies that may be long, of few requests at a time; says which field is wrong."""
+
+    body_room = MAX_BODY_BYTES
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
+        if "GET" in (self.methods or ()):
+            return answer
 
-        async def limited(request: Request) -> Response:
-            data: bytes | None = await bodies.body(request, MAX_BODY_BYTES)
+        async def admitted(request: Request) -> Response:
+            service: Service = request.app.state.service
+            with service.admitted():  # until the answer: all that time the body is held
+                try:
+                    return await answer(request)
+                except RequestValidationError as error:
+                    raise Problem("invalid", _wrong(error)) from error
 
-            async def receive() -> Message:
-                nonlocal data
-                if data is None:
-                    return await request.receive()
-                message = {"type": "http.request", "body": data, "more_body": False}
-                data = None
-                return message
-
-            try:
-                return await answer(Request(request.scope, receive))
-            except RequestValidationError as error:
-                raise Problem("invalid", _wrong(error)) from error
-
-        return limited
+        return admitted
 
 
 def _wrong(error: RequestValidationError) -> str:
@@ -254,18 +258,6 @@ def _wrong(error: RequestValidationError) -> str:
     return "; ".join(parts)
 
 
-def _of_server(request: Request) -> Annotate:
-    """Return what asks the model of the server that a request came to."""
-    service = request.app.state.service
-
-    async def annotate(data: bytes, tags: Sequence[str] | None) -> Annotation:
-        ask = AskLabels(tags=None if tags is None else tuple(tags))
-        found: Annotation = await service.ask(data, ask)
-        return found
-
-    return annotate
-
-
 def _config(xml: str) -> Config:
     try:
         return read_labelling_config(xml)
@@ -275,10 +267,13 @@ def _config(xml: str) -> Config:
 
 
 class _Predictor:
-    """Answers the tasks of requests."""
+    """Answers the tasks of requests, each in ``timeout_s`` seconds."""
 
-    def __init__(self, annotate: Annotate, pictures: GetPicture, model_version: str) -> None:
-        self._annotate, self._pictures, self._version = annotate, pictures, model_version
+    def __init__(
+        self, annotate: Annotate, pictures: GetPicture, *, model_version: str, timeout_s: float
+    ) -> None:
+        self._annotate, self._pictures = annotate, pictures
+        self._version, self._timeout_s = model_version, timeout_s
 
     async def predict(
         self, tasks: Sequence[Task], config: Config, request: Request
@@ -304,7 +299,10 @@ class _Predictor:
         for the task again next time.
         """
         try:
-            return await self._answer(task, config)
+            return await asyncio.wait_for(self._answer(task, config), self._timeout_s)
+        except asyncio.TimeoutError:
+            logger.warning("task %d: not answered in %g seconds", task.id, self._timeout_s)
+            return {"error": "the task was not answered in time; ask for it again"}
         except (GroundedRAMError, Problem) as error:
             logger.warning("task %d: %s", task.id, error)
             return {"error": str(error)}

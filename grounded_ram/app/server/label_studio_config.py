@@ -15,6 +15,7 @@ are read from each.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -37,6 +38,8 @@ CHOICES = ("choices", "taxonomy")
 
 MAX_CHARACTERS = 4 * 2**20
 MAX_DEPTH = 32
+MAX_CONTROLS = 100
+"""One that belongs to several pictures counts once for each."""
 
 _SUPPORTED = "RectangleLabels, BrushLabels, PolygonLabels, Choices, Taxonomy"
 
@@ -119,19 +122,23 @@ def read_labelling_config(xml: str) -> Config:
     """Read a project's labelling config; one without any controls is an empty ``Config``.
 
     Raises:
-        InputError: it is no XML, declares a document type, or has nothing that can be filled in.
+        InputError: it is no XML, declares a document type, has nothing that can be filled in, too
+            many controls, or one inside another.
     """
     root = _parse(xml)
     images = {
         element.get("name", ""): element for element in root.iter() if _kind(element) == "image"
     }
     targets = [element for element in root.iter() if element.get("toName")]
-    controls = [
-        control
-        for element in targets
-        for name in element.get("toName", "").replace(",", " ").split()
-        if name in images and (control := _control(element, name)) is not None
-    ]
+    controls: list[Control] = []
+    for element in targets:
+        told = element.get("toName", "").replace(",", " ").split()
+        names = [name for name in dict.fromkeys(told) if name in images]
+        control = _control(element, names[0]) if names else None
+        if control is not None:
+            controls.extend(replace(control, to_name=name) for name in names)
+        if len(controls) > MAX_CONTROLS:
+            raise InputError(f"the labelling config: expected at most {MAX_CONTROLS} controls")
     if targets and not controls:
         found = ", ".join(sorted({element.tag for element in targets}))
         raise InputError(
@@ -175,7 +182,7 @@ def _key_of(image: Element) -> str:
     """Return the key of a picture's address."""
     value = image.get("value", "")
     if not value.startswith("$") or value == "$":
-        got = f'value="{value}"' if value else "no value"
+        got = repr(value[:100]) if value else "none"
         raise InputError(
             f'the labelling config: expected <Image value="$image"/> or another such key, got {got}'
         )
@@ -187,6 +194,11 @@ def _control(element: Element, to_name: str) -> Control | None:
     of_regions = element.get("perRegion", "").lower() == "true"
     if of_regions or (kind not in SHAPES and kind not in CHOICES):
         return None
+    for inner in element.iter():
+        if inner is not element and inner.get("toName"):  # its options would be both's
+            raise InputError(
+                f"the labelling config: <{inner.tag}> lies inside <{element.tag}>; put it beside"
+            )
     name = element.get("name", "")
     if not name:
         raise InputError(f"the labelling config: expected a name of <{element.tag}>, got none")
@@ -206,9 +218,9 @@ def _own(element: Element) -> Attributes:
 
 def _leaves(element: Element) -> Iterator[tuple[Attributes, Path]]:
     """Return choices that have none below them, each with the names of those above it."""
-    waiting: list[tuple[Element, Path]] = [(element, ())]
+    waiting: deque[tuple[Element, Path]] = deque([(element, ())])
     while waiting:
-        parent, above = waiting.pop(0)
+        parent, above = waiting.popleft()
         for choice in parent:
             if _kind(choice) != "choice":
                 waiting.append((choice, above))
@@ -221,9 +233,9 @@ def _leaves(element: Element) -> Iterator[tuple[Attributes, Path]]:
 
 def _told_options(found: Any, control: Control) -> Iterator[Option]:
     """Read the options of a task: names, or objects with a value and perhaps children."""
-    waiting: list[tuple[Any, Path]] = [(found, ())]
+    waiting: deque[tuple[Any, Path]] = deque([(found, ())])
     while waiting:
-        items, above = waiting.pop(0)
+        items, above = waiting.popleft()
         if not isinstance(items, list):
             raise InputError(
                 f"the task's data: expected a list as {control.key!r}, got {type(items).__name__}"
@@ -233,6 +245,11 @@ def _told_options(found: Any, control: Control) -> Iterator[Option]:
             if not isinstance(row, dict) or not isinstance(row.get("value"), str):
                 raise InputError(
                     f'the task\'s data: expected names or {{"value": name}} in {control.key!r}'
+                )
+            if not _written(row).isprintable():  # half a character cannot be sent back
+                raise InputError(
+                    f"the task's data: expected printable names in {control.key!r}, "
+                    f"got {_written(row)[:60]!a}"
                 )
             if row.get("children"):
                 _check_depth(above)

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -33,6 +34,7 @@ OPEN = "/static/"
 
 STORAGES = ("s3:", "gs:", "azure-blob:")
 
+_FETCHERS = 8
 _EARLY_S = 30.0  # an access token is renewed before it ends
 
 
@@ -67,12 +69,16 @@ class Studio:
     key: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if urlsplit(Target.parse(self.url).url).query:
-            raise InputError(f"--label-studio: expected http://host:port, got {self.url!r}")
+        if not _is_base(self.url):
+            got = "one with a user's name in it" if "@" in self.url else repr(self.url[:200])
+            raise InputError(
+                "--label-studio (LABEL_STUDIO_URL): expected an address like "
+                f"http://localhost:8080, got {got}"
+            )
         if not (self.key and self.key.isascii() and self.key.isprintable() and " " not in self.key):
             raise InputError(
-                "--label-studio-key: expected the token from Label Studio's page "
-                "Account & Settings, got none or one with spaces"
+                "--label-studio-key (LABEL_STUDIO_API_KEY): expected the token from Label Studio's "
+                "page Account & Settings, got none or one with spaces"
             )
 
     @property
@@ -85,6 +91,14 @@ class Studio:
         base = self.url.rstrip("/")
         folder = urlsplit(base).path
         return base + (path.removeprefix(folder) if folder else path)
+
+
+def _is_base(url: str) -> bool:
+    """Tell whether paths may follow an address."""
+    try:
+        return not urlsplit(Target.parse(url).url).query
+    except FetchError:
+        return False
 
 
 def place_of(told: str, studio: Studio | None, task: int | None = None) -> Place:
@@ -162,6 +176,8 @@ class Pictures:
         self._studio, self._public = studio, public
         self._limits, self._network = limits or FetchLimits(), network
         self._access = _Access()
+        # Its own, so that a host that is slow to answer keeps no other work from its threads.
+        self._fetchers = ThreadPoolExecutor(_FETCHERS, "grounded-ram-studio")
 
     async def __call__(self, told: str, task: int | None = None) -> bytes:
         """Return a picture's file.
@@ -175,7 +191,8 @@ class Pictures:
         """
         if told[:5].lower() == "data:":
             return _inline(told, self._limits.max_bytes)
-        return await asyncio.to_thread(self._fetch, place_of(told, self._studio, task))
+        work = partial(self._fetch, place_of(told, self._studio, task))
+        return await asyncio.get_running_loop().run_in_executor(self._fetchers, work)
 
     def _fetch(self, place: Place) -> bytes:
         studio = self._studio
@@ -267,5 +284,5 @@ def _inline(told: str, max_bytes: int) -> bytes:
         raise InputError(f"a data: address: expected a picture of at most {max_bytes:,} bytes")
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # no binascii.Error where it is not ASCII
         raise InputError(f"a data: address: expected base64; {error}") from error

@@ -45,9 +45,11 @@ class Service:
         metrics: count what happens.
 
     Attributes:
-        failure: why the weights cannot be loaded; None while they can.
+        failure: why the weights cannot be loaded, or nothing is annotated any more; None while
+            all is well.
         stopping: nothing new is accepted any more.
         in_flight: requests that are being answered, those about health left out.
+        body_room: bytes of bodies that may be longer than a picture's, by the route's path.
     """
 
     def __init__(self, model: GroundedRAM, settings: Settings, metrics: Metrics) -> None:
@@ -56,13 +58,14 @@ class Service:
         self.ready = False
         self.stopping = False
         self.in_flight = 0
+        self.body_room: dict[str, int] = {}
         self._coming = 0
         self._batcher: Batcher | None = None
         self._fetchers = ThreadPoolExecutor(_FETCHERS, "grounded-ram-fetch")
 
     async def start(self) -> None:
         """Start the thread of the model, and let it load the weights."""
-        self._batcher = Batcher(self.model, self.settings, self.metrics)
+        self._batcher = Batcher(self.model, self.settings, self.metrics, on_failure=self._fail)
         self._loading = asyncio.create_task(self._load())
 
     async def close(self) -> None:
@@ -175,7 +178,11 @@ class Service:
             self.metrics.ready.set(1)
         except Exception as error:
             logger.exception("the weights cannot be loaded")
-            self.failure = error
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure, self.ready = error, False
+        self.metrics.ready.set(0)
 
     def _load_weights(self) -> None:
         self.model.annotate(np.zeros((32, 32, 3), np.uint8))  # the tagger, unless none is asked

@@ -32,7 +32,7 @@ def open_socket(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # UnicodeError, of a host's name, is one too
         raise InputError(f"--host: expected an address of this machine, got {host!r}") from error
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -56,8 +56,13 @@ def url_of(sock: socket.socket) -> str:
 
 
 def hosts_of(host: str, *further: str) -> tuple[str, ...] | None:
-    """Return the names by which a server on an interface may be called; None for any."""
-    return tuple(dict.fromkeys([*LOOPBACK, host, *further])) if is_loopback(host) else None
+    """Return the names by which a server on an interface may be called; None for any.
+
+    They are in small letters, as ``guard.host_of`` returns those that callers use.
+    """
+    if not is_loopback(host):
+        return None
+    return tuple(dict.fromkeys(map(str.lower, [*LOOPBACK, host, *further])))
 
 
 def serve(app: FastAPI, sock: socket.socket, on_listening: Callable[[str], None]) -> bool:
@@ -109,10 +114,14 @@ class StoppableServer(uvicorn.Server):
             )
         )
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer until told to stop; signals may come from the first moment on."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
-        self._loop = asyncio.get_running_loop()
         if self.started:
             self._on_listening()
 

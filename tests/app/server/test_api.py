@@ -254,6 +254,11 @@ def test_what_is_not_there_is_told_in_the_same_shape(client: httpx.Client) -> No
     assert answer.headers["allow"] == "POST"
 
 
+def test_the_root_leads_to_the_page_that_says_what_to_ask(client: httpx.Client) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+
+
 def test_models_tell_names_and_limits_and_no_places(client: httpx.Client) -> None:
     (row,) = client.get("/models").json()["models"]
     assert (row["preset"], row["tagger"], row["limits"]["max_pixels"]) == (

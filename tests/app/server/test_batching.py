@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from grounded_ram.annotation import SCORE_COLUMNS, Annotation
 from grounded_ram.app.server.batching import Batcher
 from grounded_ram.app.server.metrics import Metrics
 from grounded_ram.app.server.problems import Problem
+from grounded_ram.app.server.service import Service
 from grounded_ram.app.server.settings import Settings
 from grounded_ram.app.server.work import AskLabels, AskTags
 from grounded_ram.errors import InputError
@@ -148,6 +150,50 @@ def test_a_bad_picture_harms_none_of_its_neighbours(bad: bytes) -> None:
             assert isinstance(error, RuntimeError if bad == picture(13) else InputError)
             assert "0 of the batch" not in str(error)
             await first
+
+    run(work())
+
+
+@pytest.mark.parametrize("odd", [StopIteration("x"), SystemExit(3), asyncio.CancelledError()])
+@pytest.mark.parametrize("where", ["ask", "do"])
+def test_no_exception_of_the_model_ends_the_worker(odd: BaseException, where: str) -> None:
+    """Futures take no StopIteration, and what is no Exception would end the task that waits."""
+
+    @dataclass(frozen=True)
+    class Odd:
+        def of(self, model: Any, images: Sequence[LoadedImage]) -> Any:
+            raise odd
+
+    async def work() -> None:
+        async with batcher() as (one, _):
+            asked = one.submit(PIXEL, Odd()) if where == "ask" else one.do(partial(Odd().of, 0, []))
+            with pytest.raises(RuntimeError, match=type(odd).__name__):
+                await asyncio.wait_for(asked, 5)
+            assert await asyncio.wait_for(one.submit(picture(3), Sizes(Log())), 5) == 3
+
+    run(work())
+
+
+def test_a_worker_that_ends_all_the_same_fails_the_server() -> None:
+    class Faulty:
+        def __eq__(self, other: object) -> bool:
+            raise ZeroDivisionError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    async def work() -> None:
+        model = SimpleNamespace(
+            batch_size=3, annotate=lambda image: None, detector=None, segmenter=None
+        )
+        service = Service(model, Settings(), Metrics())  # type: ignore[arg-type]
+        await service.start()
+        await until(lambda: service.ready)
+        waiting = asyncio.ensure_future(service.ask(PIXEL, Faulty()))  # type: ignore[arg-type]
+        await until(lambda: isinstance(service.failure, ZeroDivisionError))
+        assert not service.ready
+        await service.close()
+        with pytest.raises(Problem, match="is stopping"):
+            await waiting
 
     run(work())
 

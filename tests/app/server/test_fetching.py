@@ -15,8 +15,8 @@ from grounded_ram.app.server.fetching import (
     Network,
     Target,
     fetch,
-    is_public,
 )
+from grounded_ram.app.server.public_hosts import is_public
 
 PUBLIC = "93.184.216.34"
 
@@ -31,6 +31,8 @@ class Pages(BaseHTTPRequestHandler):
         part, _, rest = self.path[1:].partition("?")
         if part == "to":
             self._answer(302, b"", Location=rest)
+        elif part == "nowhere":
+            self._answer(302, b"", Location="http://[bad")
         elif part == "chunked":
             self._answer(200, None)
             self._write(*[b"1000\r\n" + b"x" * 4096 + b"\r\n"] * int(rest), b"0\r\n\r\n")
@@ -229,6 +231,11 @@ def test_a_redirect_is_checked_like_the_first_address(host: int, place: str) -> 
     with pytest.raises(FetchError):
         fetch(f"http://pictures.example/to?{place}", network=network)
     assert network.connected == [PUBLIC]
+
+
+def test_a_redirect_to_what_is_no_address_is_told(host: int) -> None:
+    with pytest.raises(FetchError, match="redirects to what is no address"):
+        fetch("http://pictures.example/nowhere", network=public(host))
 
 
 def test_three_redirects_are_followed_and_no_fourth(host: int) -> None:

@@ -3,8 +3,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import logging
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, get_args
 
 import PIL.Image
@@ -13,10 +18,10 @@ from fastapi.testclient import TestClient
 
 from grounded_ram import GroundedRAM
 from grounded_ram.annotation import Annotation
-from grounded_ram.app.server import label_studio
 from grounded_ram.app.server.api import create_app
 from grounded_ram.app.server.label_studio import (
     AT_ONCE,
+    MAX_BODY_BYTES,
     Event,
     label_studio_router,
     router_for,
@@ -37,9 +42,13 @@ class Stand:
     """Answers for the model and for the places of pictures; notes what it was asked."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
         self.asked: list[tuple[bytes, tuple[str, ...] | None]] = []
         self.fetched: list[tuple[str, int]] = []
         self.at_once = self.most = 0
+        self.go_on = threading.Event()
 
     async def annotate(self, data: bytes, tags: Sequence[str] | None) -> Annotation:
         self.asked.append((data, None if tags is None else tuple(tags)))
@@ -55,6 +64,8 @@ class Stand:
 
     async def picture(self, told: str, task: int) -> bytes:
         self.fetched.append((told, task))
+        if told == "slow":
+            await asyncio.to_thread(self.go_on.wait, 5)
         if told == "lost":
             raise InputError("expected a picture, got nothing; bring one")
         return told.encode()
@@ -65,17 +76,31 @@ def model() -> GroundedRAM:
     return GroundedRAM("tiny", device="cpu")
 
 
-@pytest.fixture
-def stand() -> Stand:
-    return Stand()
-
-
-@pytest.fixture
-def client(model: GroundedRAM, stand: Stand) -> TestClient:
-    """Ask a server that is not started: its own model answers nothing here."""
+@contextmanager
+def started(model: GroundedRAM, stand: Stand, **limits: Any) -> Iterator[TestClient]:
+    """Ask a server whose own model answers nothing."""
     router = label_studio_router(stand.picture, model_version="us 1", annotate=stand.annotate)
-    app = create_app(model, routers=[router])
-    return TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    app = create_app(model, Settings(**limits), routers=[router])
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def shared(model: GroundedRAM) -> Iterator[tuple[Stand, TestClient]]:
+    stand = Stand()
+    with started(model, stand) as client:
+        yield stand, client
+
+
+@pytest.fixture
+def stand(shared: tuple[Stand, TestClient]) -> Stand:
+    shared[0].forget()
+    return shared[0]
+
+
+@pytest.fixture
+def client(shared: tuple[Stand, TestClient], stand: Stand) -> TestClient:
+    return shared[1]
 
 
 def tasks(*told: str) -> list[dict[str, Any]]:
@@ -193,19 +218,54 @@ def test_bodies_that_are_none_say_which_field(body: bytes, named: str, client: T
     assert named in answer.json()["error"]["message"]
 
 
-def test_bodies_over_the_limit_are_refused(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
+def test_bodies_have_a_limit_of_their_own_whatever_a_picture_may_have(model: GroundedRAM) -> None:
+    with started(model, Stand(), max_bytes=1000) as client:
+        long = "a" * 300_000
+        assert predict(client, "a", project=long).status_code == 200
+        assert client.post("/setup", json={"schema": CONFIG, "more": long}).status_code == 200
+        event = {"action": "TASKS_CREATED", "more": long}
+        assert client.post("/webhook", json=event).status_code == 200
+        assert client.post("/annotate", json={"image": long}).status_code == 413
+        answer = predict(client, "a" * MAX_BODY_BYTES)
+        assert answer.status_code == 413
+        assert f"{MAX_BODY_BYTES:,} bytes" in answer.json()["error"]["message"]
+
+
+def test_a_task_that_takes_too_long_does_not_stop_the_others(
+    model: GroundedRAM, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(label_studio, "MAX_BODY_BYTES", 400)
-    assert predict(client, "a" * 1000).status_code == 413
-    assert client.post("/webhook", json={"action": "TASKS_CREATED"}).status_code == 200
+    stand = Stand()
+    with started(model, stand, timeout_s=0.3) as client:
+        slow, quick = predict(client, "slow", "a").json()["results"]
+        stand.go_on.set()
+    assert "in time" in slow["error"]
+    assert "task 1" in caplog.text
+    assert quick["score"] == 0.8
+
+
+def test_bodies_are_held_only_for_as_many_as_may_wait(model: GroundedRAM) -> None:
+    stand = Stand()
+    with started(model, stand, max_queue=1) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(predict, client, "slow")
+        end = time.monotonic() + 10
+        while not stand.fetched and time.monotonic() < end:
+            time.sleep(0.005)
+        for path in ("/predict", "/setup", "/webhook"):
+            answer = client.post(path, json={})
+            assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1"), path
+        assert client.get("/versions").status_code == 200
+        stand.go_on.set()
+        assert first.result().status_code == 200
+        assert client.post("/setup", json={"schema": CONFIG}).status_code == 200
 
 
 @pytest.mark.parametrize(("url", "key"), [("http://a.example", None), (None, "abc")])
 def test_an_address_and_a_key_go_together(
     url: str | None, key: str | None, model: GroundedRAM
 ) -> None:
-    with pytest.raises(InputError, match="together"):
+    got = "the address alone" if url else "the key alone"
+    said = f"together, or the variables LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY; got {got}"
+    with pytest.raises(InputError, match=said):
         router_for(model, Settings(), url=url, key=key)
 
 
@@ -236,3 +296,32 @@ def test_the_servers_own_model_answers_as_annotate_does(
     assert sorted(set(told)) == sorted(set(found.detections.data["class_name"].tolist()))
     assert good["model_version"] == f"grounded-ram {model.record()['version']} tiny"
     assert "picture" in bad["error"] or "image" in bad["error"]
+
+
+def test_the_servers_limits_of_tags_hold(real: TestClient) -> None:
+    """More names, and longer ones, than the server looks for in one picture."""
+    address = "data:image/png;base64," + base64.b64encode(b"never read").decode()
+    image = '<Image name="img" value="$image"/>'
+    for labels, said in (
+        ("".join(f'<Label value="thing {n}"/>' for n in range(101)), "1 to 100 names, got 101"),
+        (f'<Label value="{"x" * 101}"/>', "names of 1 to 100 printable"),
+    ):
+        config = f'<BrushLabels name="b" toName="img">{labels}</BrushLabels>'
+        body = {"tasks": tasks(address), "label_config": f"<View>{image}{config}</View>"}
+        (one,) = real.post("/predict", json=body).json()["results"]
+        assert said in one["error"]
+
+
+def test_a_name_that_no_answer_can_hold_spoils_its_own_task_alone(client: TestClient) -> None:
+    config = (
+        '<View><Image name="img" value="$image"/>'
+        '<Choices name="what" toName="img" value="$opts"/></View>'
+    )
+    two = [{"id": 1, "data": {"image": "a", "opts": [{"value": "beach", "alias": "\ud800"}]}}]
+    two.append({"id": 2, "data": {"image": "a", "opts": ["beach"]}})
+    body = json.dumps({"tasks": two, "label_config": config})
+    answer = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    bad, good = answer.json()["results"]
+    assert "printable" in bad["error"]
+    assert good["result"]

@@ -6,6 +6,7 @@ import pytest
 
 from grounded_ram.app.server.label_studio_config import (
     MAX_CHARACTERS,
+    MAX_CONTROLS,
     MAX_DEPTH,
     Control,
     Option,
@@ -144,7 +145,7 @@ def test_a_project_without_controls_yet_is_an_empty_config() -> None:
         (config('<BrushLabels toName="img"/>'), "expected a name of <BrushLabels>"),
         (
             config('<BrushLabels name="b" toName="img"/>', '<Image name="img" valueList="$p"/>'),
-            'value="\\$image".*got no value',
+            'value="\\$image".*got none',
         ),
         ("<View>" + " " * MAX_CHARACTERS + "</View>", "expected at most"),
     ],
@@ -152,6 +153,60 @@ def test_a_project_without_controls_yet_is_an_empty_config() -> None:
 def test_what_cannot_be_filled_in_is_refused(xml: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_labelling_config(xml)
+
+
+def test_a_control_belongs_to_a_picture_once_however_often_it_names_it() -> None:
+    again = "img, img " * 500
+    control = one(f'<Choices name="c" toName="{again}"><Choice value="beach"/></Choices>')
+    assert [option.path for option in control.options] == [("beach",)]
+
+
+def test_a_control_of_many_pictures_is_read_once() -> None:
+    images = "".join(f'<Image name="i{n}" value="$i{n}"/>' for n in range(MAX_CONTROLS))
+    names = " ".join(f"i{n}" for n in range(MAX_CONTROLS))
+    choices = f'<Choices name="c" toName="{names}"><Choice value="beach"/></Choices>'
+    controls = read_labelling_config(config(choices, images)).controls
+    assert [control.to_name for control in controls] == names.split()
+    assert len({id(control.options) for control in controls}) == 1
+    more = '<Choices name="d" toName="i0"/>'
+    with pytest.raises(InputError, match=f"at most {MAX_CONTROLS} controls"):
+        read_labelling_config(config(choices + more, images))
+
+
+def test_a_control_inside_another_is_refused() -> None:
+    inner = '<Choices name="c" toName="img"><View>{}</View></Choices>'
+    with pytest.raises(InputError, match="<Taxonomy> lies inside <Choices>"):
+        read_labelling_config(config(inner.format('<Taxonomy name="t" toName="img"/>')))
+
+
+def test_a_wide_config_is_read_in_time_that_grows_with_it() -> None:
+    empty = "<View/>" * 400_000
+    start = time.process_time()
+    assert one(f'<Choices name="c" toName="img">{empty}</Choices>').options == ()
+    assert time.process_time() - start < 5
+
+
+def test_what_a_config_says_cannot_begin_a_line_of_the_log() -> None:
+    image = '<Image name="img" value="x&#10;ERROR root: all is lost"/>'
+    with pytest.raises(InputError, match="got 'x") as told:
+        read_labelling_config(config('<Choices name="c" toName="img"/>', image))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "\ud800",
+        "a\nb",
+        {"value": "a", "alias": "\ud800"},
+        {"value": "\ud800", "children": [{"value": "a"}]},
+    ],
+)
+def test_names_in_a_task_that_cannot_be_shown_are_refused(row: object) -> None:
+    control = one('<Taxonomy name="t" toName="img" value="$own"/>')
+    with pytest.raises(InputError, match="expected printable names in 'own'") as told:
+        control.of_task({"own": ["beach", row]})
+    assert str(told.value).isprintable()
 
 
 def test_choices_that_lie_too_deep_are_refused() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from grounded_ram.app.server.fetching import FetchLimits
+from grounded_ram.app.server.fetching import FetchLimits, Network
 from grounded_ram.app.server.label_studio_pictures import Pictures, Place, Studio, place_of
 from grounded_ram.errors import InputError
 
@@ -112,6 +112,8 @@ def test_without_a_label_studio_its_paths_say_how_to_name_it() -> None:
     ("url", "key"),
     [
         ("studio", "abc"),
+        ("localhost:8080", "abc"),
+        ("http://user:secret@a.example", "abc"),
         ("ftp://a.example", "abc"),
         ("http://a.example?b", "abc"),
         ("http://a.example", ""),
@@ -120,8 +122,15 @@ def test_without_a_label_studio_its_paths_say_how_to_name_it() -> None:
     ],
 )
 def test_a_studio_has_an_address_and_a_key(url: str, key: str) -> None:
-    with pytest.raises(InputError, match="expected"):
+    with pytest.raises(InputError, match=r"--label-studio.*expected") as told:
         Studio(url, key)
+    assert "secret" not in str(told.value)
+
+
+def test_an_address_without_its_scheme_says_the_right_form() -> None:
+    said = "--label-studio .LABEL_STUDIO_URL.: expected .* http://localhost:8080, got 'localhost:1'"
+    with pytest.raises(InputError, match=said):
+        Studio("localhost:1", "abc")
 
 
 def test_the_key_is_not_shown() -> None:
@@ -223,6 +232,33 @@ def test_redirects_out_of_label_studio_are_not_followed(fake: tuple[Fake, str]) 
             get(Pictures(Studio(url, "abc123"), public=public), "s3://bucket/a.png")
 
 
+class Stuck(Network):
+    """A resolver that does not answer for a while."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def resolve(self, host: str, port: int) -> list[str]:
+        self.over.wait(20)
+        raise OSError
+
+
+def test_a_slow_host_keeps_no_other_work_from_its_threads() -> None:
+    network = Stuck()
+    pictures = Pictures(STUDIO, network=network)
+
+    async def work() -> None:
+        waiting = [asyncio.ensure_future(pictures("/data/upload/1/a.png")) for _ in range(40)]
+        await asyncio.sleep(0)
+        try:
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5) == 7
+        finally:
+            network.over.set()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(work())
+
+
 def test_pictures_in_the_task_itself_are_read_up_to_the_limit() -> None:
     pictures = Pictures(limits=FetchLimits(max_bytes=10))
     text = base64.b64encode(b"0123456789").decode()
@@ -230,6 +266,7 @@ def test_pictures_in_the_task_itself_are_read_up_to_the_limit() -> None:
     for told in (
         "data:image/png,abc",
         "data:image/png;base64,!!!",
+        "data:image/png;base64,é",
         "data:",
         f"data:;base64,{'A' * 400}",
     ):

@@ -17,7 +17,8 @@ import pytest
 
 from grounded_ram.app.hosts import is_loopback
 from grounded_ram.app.server.api import create_app
-from grounded_ram.app.server.serving import hosts_of, open_socket, url_of
+from grounded_ram.app.server.guard import host_of
+from grounded_ram.app.server.serving import StoppableServer, hosts_of, open_socket, url_of
 from grounded_ram.app.server.settings import Settings
 from grounded_ram.errors import InputError
 from grounded_ram.pipeline import GroundedRAM
@@ -187,6 +188,27 @@ def test_stopping_takes_no_longer_than_it_may(model: GroundedRAM) -> None:
             assert accepted.result().status_code >= 500
 
 
+def test_a_signal_while_it_starts_ends_it_in_peace(
+    model: GroundedRAM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(model)
+    told: list[str] = []
+    server = StoppableServer(app, lambda: told.append("listening"))
+    start = app.state.service.start
+
+    async def interrupted() -> None:
+        server.handle_exit(signal.SIGTERM, None)
+        await start()
+
+    monkeypatch.setattr(app.state.service, "start", interrupted)
+    with open_socket("127.0.0.1", 0) as sock:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+        thread.start()
+        thread.join(20)
+    assert not thread.is_alive()
+    assert (told, server.drained) == (["listening"], True)
+
+
 def test_a_taken_port_is_told() -> None:
     with open_socket("127.0.0.1", 0) as sock:
         sock.listen()
@@ -196,8 +218,9 @@ def test_a_taken_port_is_told() -> None:
 
 
 def test_a_host_that_is_not_here_is_told() -> None:
-    with pytest.raises(InputError, match="--host"):
-        open_socket("no such host", 0)
+    for host in ("no such host", "a" * 70, "a..b", "a\0b"):
+        with pytest.raises(InputError, match="--host"):
+            open_socket(host, 0)
     with pytest.raises(InputError, match="cannot be opened"):
         open_socket("203.0.113.1", 0)
 
@@ -211,12 +234,23 @@ def test_the_address_is_one_that_a_browser_here_can_open() -> None:
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("box", False)],
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("LocalHost", True),
+        ("0.0.0.0", False),
+        ("box", False),
+    ],
 )
 def test_only_loopback_is_held_to_its_names(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
     assert (hosts_of(host) is not None) is expected
-    assert host in (hosts_of(host) or (host,))
+    assert host.lower() in (hosts_of(host) or (host.lower(),))
+
+
+def test_names_of_this_machine_match_however_they_are_spelt() -> None:
+    assert host_of(b"HOST.Docker.Internal:8000") in (hosts_of("::1", "Host.Docker.INTERNAL") or ())
 
 
 def test_ctrl_c_lets_the_command_end_in_peace() -> None:
