@@ -24,6 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 
 from grounded_ram.annotation import OPTIONAL_SCORES, SCORE_COLUMNS, Annotation, Tags
 from grounded_ram.errors import InputError
@@ -164,7 +165,8 @@ def from_fiftyone(
     """Return the labels of a FiftyOne dataset or view, for all our exporters.
 
     They are read from there sample by sample, whenever the result is gone through. Objects that
-    have no mask get their box for one; what people changed in FiftyOne comes along.
+    have no mask get their box for one, those of which no pixel is in the image are left out; what
+    people changed in FiftyOne comes along.
 
     Args:
         samples: of images whose files are here.
@@ -213,7 +215,9 @@ def _annotation(
         key = path.relative_to(base).as_posix()
     except (OSError, ValueError) as error:
         raise InputError(f"{str(path)!r}: {error}") from error
-    found = assemble(facts(path, key, size_hw), [_found(one, size_hw) for one in detections])
+    objects = [_found(one, size_hw) for one in detections]
+    seen = [one for one in objects if coco_mask.area(one.rle)]
+    found = assemble(facts(path, key, size_hw), seen)
     return found if tags is None else _with_tags(found, tags)
 
 
@@ -243,9 +247,9 @@ def _inside(
             pixels.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
         )
         pixels = scaled > 0
-    low_y, low_x = max(0, -top), max(0, -left)
-    pixels = pixels[low_y : size_hw[0] - top, low_x : size_hw[1] - left]
-    return pixels, (max(0, left), max(0, top))
+    below, beyond = max(0, size_hw[0] - top), max(0, size_hw[1] - left)
+    pixels = pixels[max(0, -top) : below, max(0, -left) : beyond]
+    return pixels, (min(max(0, left), size_hw[1]), min(max(0, top), size_hw[0]))
 
 
 def _with_tags(annotation: Annotation, classifications: Sequence[Any]) -> Annotation:

@@ -69,7 +69,7 @@ def annotate_video(
         output: a folder; NAME is the source's, without its ending.
         tags: what to look for instead of asking the tagger.
         choices: how; None means ``Choices()``.
-        overwrite: replace what an earlier run left.
+        overwrite: remove what an earlier run left, as soon as there is something to write.
         stop: asked between frames; once it says True, what was done until then is written.
         on_progress: told how far it is.
 
@@ -158,6 +158,8 @@ class _Job:
                 break
             pixels = [frame.pixels for frame in batch]
             annotations = self.model.annotate_batch(pixels, tags=tags, color="rgb")
+            if self.choices.keep_frames and not len(spool):
+                self.places.clear()  # no earlier: what is there stays until there is something new
             for frame, annotation in zip(batch, annotations, strict=True):
                 objects = _follow(tracker, annotation, frame.second, ballot)
                 spool.add(frame.number, frame.second, objects)
@@ -174,6 +176,8 @@ class _Job:
     def _write(self, story: Story, tags: Tags | Sequence[str] | None) -> int:
         """Write the files, the overlay last; return how many frames were drawn."""
         spool = story.spool
+        if not self.choices.keep_frames:
+            self.places.clear()
         write_ytvis(
             story,
             self.places.labels,

@@ -8,10 +8,14 @@ OUT/NAME/000012.jpg    the frames that were annotated, if they are asked for
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from grounded_ram.errors import InputError
+
+_FRAME = re.compile(r"[0-9]{6,}\.jpg")
 
 
 @dataclass(frozen=True)
@@ -28,22 +32,29 @@ class Places:
         """Name the files after a video.
 
         Raises:
-            InputError: the video itself lies where its overlay would.
+            InputError: the video itself lies where one of them would.
         """
-        name = source.stem
-        overlay = output / f"{name}.mp4"
-        if overlay.exists() and source.exists() and overlay.samefile(source):
-            raise InputError(
-                f"the overlay would replace {str(source)!r} itself; choose another folder with -o"
-            )
-        return cls(overlay, output / f"{name}.json", output / f"{name}.tracks.csv", output / name)
+        ends = (".mp4", ".json", ".tracks.csv", "")
+        places = cls(*(output / f"{source.stem}{end}" for end in ends))
+        for path in (*places._files, places.frames):
+            if path.exists() and source.exists() and path.samefile(source):
+                raise InputError(
+                    f"the results would replace {str(source)!r} itself; choose another folder "
+                    "with -o"
+                )
+        return places
 
     def check(self, *, overwrite: bool) -> None:
         """Make sure that nothing an earlier run left would be replaced unasked.
 
         Raises:
-            InputError: something is there.
+            InputError: something is there, or something else that is not to be replaced at all.
         """
+        wrong = [path for path in self._files if path.is_dir()]
+        if self.frames.exists() and not self.frames.is_dir():
+            wrong.append(self.frames)
+        if wrong:
+            raise InputError(f"{str(wrong[0])!r} is in the way; choose another folder with -o")
         found = self.written()
         if found and not overwrite:
             raise InputError(
@@ -60,6 +71,21 @@ class Places:
         return f"{self.frames.name}/{number:06}.jpg"
 
     def written(self) -> list[Path]:
-        """Return those that are there."""
-        places = (self.overlay, self.labels, self.table, self.frames)
-        return [path for path in places if path.exists()]
+        """Return those that are there; a folder without frames of ours is none of them."""
+        there = [path for path in self._files if path.exists()]
+        return [*there, self.frames] if self._kept() else there
+
+    def clear(self) -> None:
+        """Remove what an earlier run left, but nothing that bears another name."""
+        for path in (*self._files, *self._kept()):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or something of somebody else's is in it
+            self.frames.rmdir()
+
+    @property
+    def _files(self) -> tuple[Path, Path, Path]:
+        return self.overlay, self.labels, self.table
+
+    def _kept(self) -> list[Path]:
+        """Return the frames that are there."""
+        return [path for path in self.frames.glob("*.jpg") if _FRAME.fullmatch(path.name)]

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import grounded_ram.pipeline
+import grounded_ram.video.annotate
 from grounded_ram.cli.root import app
 from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.video.drawn import write_drawn
@@ -89,6 +92,32 @@ def test_what_is_there_is_refused_before_models_are_loaded(
     assert (again.exit_code, asked) == (2, [])
     assert "clip.mp4' is there from an earlier run" in again.stderr
     assert run("clip.mp4", "-o", "out", "--overwrite").exit_code == 0
+
+
+def test_a_full_disk_is_told_without_a_promise_to_go_on(
+    folder: Path, asked: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(grounded_ram.video.annotate, "write_tracks", refuse)
+        done = run("clip.mp4", "-o", "out")
+    assert "the disk is full" in done.stderr
+    assert "type the command again, with --overwrite" in done.stderr
+    assert "go on" not in done.stderr
+    assert run("clip.mp4", "-o", "out", "--overwrite").exit_code == 0
+
+
+def test_a_video_without_an_ending_is_not_taken_for_results(
+    folder: Path, asked: list[dict[str, object]]
+) -> None:
+    (folder / "clip.mp4").rename("clip")
+    for options in ((), ("--overwrite", "--keep-frames")):
+        done = run("clip", "-o", ".", *options)
+        assert done.exit_code == 2
+        assert "the results would replace 'clip' itself; choose another folder" in done.stderr
+    assert run("clip", "-o", "out", "--keep-frames").exit_code == 0
 
 
 @pytest.mark.parametrize(

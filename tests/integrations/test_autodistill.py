@@ -102,12 +102,11 @@ def test_what_was_labelled_is_not_labelled_again(
 def test_the_command_goes_on_with_its_run(model: GroundedRAM, folder: Path) -> None:
     Model(model=model).label(str(folder), ".png")
     run = folder.with_name("a [b]_labeled") / "run"
-    done = CliRunner().invoke(
-        app, ["label", _source(folder, ".png"), "-o", str(run), "--preset", "tiny"]
-    )
+    options = ("-o", str(run), "--preset", "tiny")
+    done = CliRunner().invoke(app, ["label", _source(folder, ".png"), *options])
     assert done.exit_code == 0, done.output
     assert "pictures: 1," in done.stdout
-    told = CliRunner().invoke(app, ["label", str(folder), "-o", str(run), "--preset", "tiny"])
+    told = CliRunner().invoke(app, ["label", str(folder), *options])
     assert told.exit_code == 2
     assert "another folder with -o, or begin anew with --restart" in told.stderr
 

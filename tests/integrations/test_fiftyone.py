@@ -67,6 +67,25 @@ def test_a_mask_is_where_its_box_is_scaled_if_that_was_changed(tmp_path: Path) -
     assert found.detections.data["tag_score"].tolist() == [0.25, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    "box",
+    [
+        (0.1, 1.1, 0.25, 0.5),
+        (1.1, 0.1, 0.25, 0.25),
+        (-0.5, 0.1, 0.25, 0.25),
+        (0.1, -0.5, 0.25, 0.25),
+        (1.0, 1.0, 0.25, 0.25),
+    ],
+)
+def test_an_object_beyond_the_image_is_left_out(tmp_path: Path, box: Sequence[float]) -> None:
+    size = (round(box[3] * 20), round(box[2] * 40))
+    outside = [Detection(box, np.ones(size, bool)), Detection(box), Detection(box, np.ones((1, 1)))]
+    inside = Detection([0, 0, 0.5, 0.5], label="dog")
+    (found,) = from_fiftyone([sample(tmp_path / "a.png", *outside, inside)], "found")
+    assert found.tags.names == ("dog",)
+    assert found.masks.area.tolist() == [200]
+
+
 def test_tags_of_the_sample_go_before_the_names_of_objects(tmp_path: Path) -> None:
     tags = Document(
         classifications=[

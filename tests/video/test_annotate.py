@@ -245,7 +245,7 @@ def test_nothing_is_replaced_unasked(clip: Path) -> None:
 
 
 def test_an_overlay_does_not_replace_its_own_video(clip: Path) -> None:
-    with pytest.raises(InputError, match="the overlay would replace"):
+    with pytest.raises(InputError, match="the results would replace"):
         annotate_video(squares_model(), clip, clip.parent, overwrite=True)
     assert len(read_video(clip)[0]) == LENGTH
 

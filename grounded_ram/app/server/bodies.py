@@ -209,7 +209,11 @@ def clean_tags(tags: Sequence[str], settings: Settings) -> list[str]:
         Problem: there are none or too many, or one cannot be a name.
     """
     if not 0 < len(tags) <= settings.max_tags:
-        raise Problem("invalid", f"tags: expected 1 to {settings.max_tags} names, got {len(tags)}")
+        raise Problem(
+            "invalid",
+            f"tags: expected 1 to {settings.max_tags} names, got {len(tags)}; the server's "
+            "--max-tags allows more",
+        )
     each: dict[str, str] = {}
     for name in map(str.strip, tags):
         if not 0 < len(name) <= settings.max_tag_length or not name.isprintable():
