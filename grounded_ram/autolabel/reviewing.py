@@ -129,7 +129,8 @@ class Reviews:
             raise InputError(f"expected one of {', '.join(get_args(Choice))}, got {choice!r}")
         key = ObjectKey.of(annotation, row)
         to = to.strip()
-        if choice == "rename" and (not to or not to.isprintable()):
+        printed = to.replace("\u200d", "")  # which joins emoji
+        if choice == "rename" and (not to or not printed.isprintable()):
             raise InputError(f"expected the name of the {key.label!r} in {key.picture}, got {to!r}")
         if choice == "rename" and to == key.label:
             choice = "accept"

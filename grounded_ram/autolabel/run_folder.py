@@ -307,9 +307,7 @@ def begin(
             run = Run(folder)
             if found := differences({**run.config, VERSIONS: asked[VERSIONS]}, asked):
                 raise InputError(
-                    f"{str(folder)!r} was begun otherwise:\n  "
-                    + "\n  ".join(found)
-                    + f"\n{remedy}"
+                    f"{str(folder)!r} was begun otherwise:\n  " + "\n  ".join(found) + f"\n{remedy}"
                 )
             return run
         lying = sorted(path.name for path in folder.iterdir() if path.name != LOCK)

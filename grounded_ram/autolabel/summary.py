@@ -5,14 +5,69 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import IO, Any
 
 import numpy as np
 
+from grounded_ram.autolabel.items import Skipped
+from grounded_ram.autolabel.run_folder import Run
 from grounded_ram.export.dataset import Dataset, key_of
+from grounded_ram.export.files import json_line, replacing, write_json
 
 MOST_FIRST = 10
 """Pictures and tags of which each list of what to look at first names the first ones."""
+
+
+@dataclass
+class Aside:
+    """What of its sources a run does not label.
+
+    Args:
+        skipped: how many things were left out, by reason.
+        lost: name and reason of each picture that could not even be begun.
+    """
+
+    skipped: Counter[str] = field(default_factory=Counter)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+
+    def take(self, one: Skipped, file: IO[bytes]) -> None:
+        """Set something aside; what is no failure is written into the list of what was left out."""
+        if one.is_failure:
+            self.lost.append((one.name, one.reason))
+        else:
+            self.leave_out(one.name, one.what, one.reason, file=file)
+
+    def leave_out(self, name: str, what: str, reason: str, *, file: IO[bytes]) -> None:
+        """Count something that is left out, and write it down."""
+        self.skipped[what] += 1
+        file.write(json_line({"name": name, "reason": reason}))
+
+    def failures(self, run: Run) -> list[tuple[str, str]]:
+        """Return name and reason of each picture of a run that failed or was lost, by name."""
+        return sorted([*run.failures(), *self.lost])
+
+
+def write_summary(run: Run, dataset: Dataset, aside: Aside) -> dict[str, Any]:
+    """Write the summary of a run and the list of its failures; return the summary.
+
+    Args:
+        run: where they go.
+        dataset: the run's.
+        aside: what of the sources was not labelled.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
+    failures = aside.failures(run)
+    summary = summarize(
+        dataset, failures=failures, duplicates=run.duplicates(), skipped=aside.skipped
+    )
+    write_json(summary, run.summary, indent=2)
+    with replacing(run.failures_file) as file:
+        for name, reason in failures:
+            file.write(json_line({"name": name, "reason": reason}))
+    return summary
 
 
 def summarize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from grounded_ram.autolabel.labeller import Labeller
     from grounded_ram.autolabel.run_folder import Run, Share
     from grounded_ram.autolabel.sources import Sources
+    from grounded_ram.autolabel.summary import Aside
 
 INTERRUPTED = 130
 """Exit code."""
@@ -33,6 +32,12 @@ STOPPED = "stopped at once; what was labelled is kept. To go on, type the same c
 
 MOST_CLASSES = 40
 """Labels that the table shows; summary.json has them all."""
+
+
+def _nothing_aside() -> Aside:
+    from grounded_ram.autolabel.summary import Aside
+
+    return Aside()
 
 
 @dataclass
@@ -58,8 +63,7 @@ class Job:
     retry_failed: bool
     only_new: bool
     events: TextIO | None
-    skipped: Counter[str] = field(default_factory=Counter)
-    lost: list[tuple[str, str]] = field(default_factory=list)
+    aside: Aside = field(default_factory=_nothing_aside)
     interrupted: bool = False
 
     def _interrupt(self) -> None:
@@ -70,19 +74,13 @@ class Job:
         """Return the items of the sources; write down what is left out, set aside what is lost."""
         from grounded_ram.autolabel.items import Skipped
 
-        def leave_out(name: str, what: str, reason: str) -> None:
-            self.skipped[what] += 1
-            skipped.write(json_line({"name": name, "reason": reason}))
-
         for one in self.sources.items():
             if isinstance(one, Skipped):
-                if one.is_failure:
-                    self.lost.append((one.name, one.reason))
-                else:
-                    leave_out(one.name, one.what, one.reason)
+                self.aside.take(one, skipped)
             elif self.only_new and (found := self.sources.is_labelled(one)) is not None:
                 tool = found.partition(":")[0]
-                leave_out(one.name, f"has labels of {tool} already", found)
+                what = f"has labels of {tool} already"
+                self.aside.leave_out(one.name, what, found, file=skipped)
             else:
                 yield one
 
@@ -132,32 +130,25 @@ class Job:
                 "To go on, type the same command again"
             )
             raise typer.Exit(INTERRUPTED)
-        failures = sorted([*self.run.failures(), *self.lost])
+        failures = self.aside.failures(self.run)
         if self.share.of > 1:
             terminal.say(
                 f"share {self.share} is done; when all are: grounded-ram export {folder} "
                 "--format ..."
             )
         else:
-            self._write(target, failures)
+            self._write(target, any_failed=bool(failures))
         if failures:
             raise typer.Exit(1)
 
-    def _write(self, target: Target, failures: list[tuple[str, str]]) -> None:
+    def _write(self, target: Target, *, any_failed: bool) -> None:
         from grounded_ram.autolabel.items import ENDINGS
-        from grounded_ram.autolabel.summary import summarize
-        from grounded_ram.export.files import replacing, write_json
+        from grounded_ram.autolabel.summary import write_summary
 
         run = self.run
         dataset = run.dataset()
-        summary = summarize(
-            dataset, failures=failures, duplicates=run.duplicates(), skipped=self.skipped
-        )
         with _saying_how_to_go_on(run.folder):
-            write_json(summary, run.summary, indent=2)
-            with replacing(run.failures_file) as file:
-                for name, reason in failures:
-                    file.write(json_line({"name": name, "reason": reason}))
+            summary = write_summary(run, dataset, self.aside)
             written = target.write(dataset, run.folder) if len(dataset) else {}
         if self.events is not None:
             folders = {name: str(one.folder) for name, one in written.items()}
@@ -166,16 +157,11 @@ class Job:
             _show_summary(summary, run)
             show_written(written)
             show_stale(run.folder, written)
-        if not (len(dataset) or failures):
+        if not (len(dataset) or any_failed):
             raise InputError(
                 "there were no pictures to label; in folders those are taken that end in "
                 + " ".join(sorted(ENDINGS))
             )
-
-
-def json_line(value: dict[str, str]) -> bytes:
-    """Write plain values as a line of JSON."""
-    return json.dumps(value).encode() + b"\n"
 
 
 @contextmanager

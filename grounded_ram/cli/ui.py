@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +63,7 @@ def ui(
 
     Pictures stay on this machine, and are removed when the page ends. Ctrl-C ends it.
     """
+    host = host.removeprefix("[").removesuffix("]")  # as addresses of IPv6 are typed in browsers
     row = adjusted(resolve_preset(preset), tag_threshold, box_threshold, rules)
     own = own_weights(weights)
     if port:
@@ -77,7 +81,10 @@ def ui(
     terminal.caution(row)
     with terminal.downloading() as on_progress:
         model.fetch_weights(on_progress=on_progress)
-    with tempfile.TemporaryDirectory(prefix="grounded-ram-ui-", ignore_cleanup_errors=True) as made:
+    with (
+        _ended_by_sigterm(),
+        tempfile.TemporaryDirectory(prefix="grounded-ram-ui-", ignore_cleanup_errors=True) as made,
+    ):
         os.environ["GRADIO_TEMP_DIR"] = str(Path(made) / "files")  # so that they go, too
         _serve(model, Path(made), host, port or None, browser=not no_browser)
 
@@ -90,6 +97,16 @@ def _prepare_environment(host: str) -> None:
     direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = ",".join(filter(None, [direct, "127.0.0.1", "localhost", host]))
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the page as Ctrl-C does: pictures of users go, what was begun is finished."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_port(host: str, port: int) -> None:
@@ -111,7 +128,7 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _serve(model: GroundedRAM, folder: Path, host: str, port: int | None, *, browser: bool) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C or SIGTERM."""
     from grounded_ram.app.hosts import is_loopback
     from grounded_ram.app.page.serving import open_page
 
@@ -120,11 +137,13 @@ def _serve(model: GroundedRAM, folder: Path, host: str, port: int | None, *, bro
             f"note: {host} lets others in, and the page asks nobody who they are; "
             "without --host it is for this machine alone"
         )
-    page, address = open_page(model, folder, host=host, port=port, browser=browser)
-    terminal.show(f"The page is at {address}; Ctrl-C ends it.")
+    page = None
     try:
+        page, address = open_page(model, folder, host=host, port=port, browser=browser)
+        terminal.show(f"The page is at {address}; Ctrl-C ends it.")
         threading.Event().wait()
     except KeyboardInterrupt:
         terminal.say("The page is closed.")
     finally:
-        page.close(verbose=False)
+        if page is not None:
+            page.close(verbose=False)

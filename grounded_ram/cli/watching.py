@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from grounded_ram.autolabel.progress import duration, rate, seconds_left
 from grounded_ram.cli import terminal
 
 if TYPE_CHECKING:
@@ -54,15 +55,14 @@ class Tally:
 
     def record(self) -> dict[str, Any]:
         """Return plain values."""
-        seconds = max(time.monotonic() - self.began, 1e-6)
-        rate = (self.done + self.failed) / seconds
-        left = None if self.total is None or not rate else max(self.total - self.reached, 0) / rate
+        per_second = rate(self.done + self.failed, time.monotonic() - self.began)
+        left = seconds_left(self.reached, self.total, per_second)
         return {
             "done": self.reached,
             "of": self.total,
             "objects": self.objects,
             "failed": self.failed,
-            "images_per_second": round(rate, 3),
+            "images_per_second": round(per_second, 3),
             "seconds_left": None if left is None else round(left),
             **_memory(),
         }
@@ -78,7 +78,7 @@ class Tally:
             f"{self.failed:,} failed",
         ]
         if now["seconds_left"] is not None:
-            parts.append(f"{_duration(now['seconds_left'])} left")
+            parts.append(f"{duration(now['seconds_left'])} left")
         for name in ("memory_mb", "gpu_memory_mb"):
             if name in now:
                 parts.append(f"{name.removesuffix('_mb').replace('_', ' ')} {now[name]:,} MB")
@@ -137,14 +137,6 @@ class _Lines:
         if now - self._last >= LINE_EVERY_S:
             self._last = now
             terminal.say(tally.line())
-
-
-def _duration(seconds: int) -> str:
-    """Write a time for people: "2 h 05 min", "3 min", "40 s"."""
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min" if seconds >= 60 else f"{seconds} s"
 
 
 def _memory() -> dict[str, int]:

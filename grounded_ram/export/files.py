@@ -45,6 +45,11 @@ def json_bytes(value: Any, *, indent: int | None = None) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent).encode()
 
 
+def json_line(value: Any) -> bytes:
+    """Write plain values as a line of JSON, in ASCII: names of files may hold half characters."""
+    return json.dumps(value).encode() + b"\n"
+
+
 def picture_ending(size: tuple[int, int]) -> str:
     """Return ".jpg", or ".png" for a picture of a size, in pixels, that JPEG cannot hold."""
     return ".jpg" if max(size) <= _JPEG_MAX_SIDE else ".png"

@@ -195,6 +195,12 @@ def test_renamed_to_its_own_name_means_accepted(run: Run) -> None:
     assert run.reviews().decide(raw, 1, "rename", "cat") == Decision("accept")
 
 
+def test_a_new_name_may_be_an_emoji(run: Run) -> None:
+    family = "\U0001f468\u200d\U0001f467"
+    run.reviews().decide(run.annotation("a.jpg", reviewed=False), 1, "rename", family)
+    assert labels(run.annotation("a.jpg"))[1] == family
+
+
 def test_a_name_that_the_picture_has_already_is_not_added_twice(run: Run) -> None:
     run.reviews().decide(run.annotation("a.jpg", reviewed=False), 1, "rename", "dog")
     found = run.annotation("a.jpg")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -94,6 +95,47 @@ def test_another_host_is_used_and_said(page: FakePage) -> None:
     done = run("--host", "0.0.0.0", "--port", "7000", "--no-browser")
     assert page.options == {"host": "0.0.0.0", "port": 7000, "browser": False}
     assert "lets others in" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_a_host_of_ipv6_may_have_brackets(page: FakePage, host: str) -> None:
+    done = run("--host", host)
+    assert done.exit_code == 0, done.output
+    assert page.options["host"] == "::1"
+    assert "lets others in" not in done.stderr
+
+
+def test_sigterm_ends_the_page_as_ctrl_c_does(
+    page: FakePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminated:
+        def wait(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            raise AssertionError("still there")
+
+    monkeypatch.setattr("grounded_ram.cli.ui.threading", type("T", (), {"Event": Terminated}))
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        done = run()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert done.exit_code == 0, done.output
+    assert "The page is closed." in done.stderr
+    assert page.closed
+    assert not page.folder.exists()
+
+
+def test_ctrl_c_as_soon_as_the_page_is_open_closes_it(
+    page: FakePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(text: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("grounded_ram.cli.ui.terminal.show", interrupt)
+    assert run().exit_code == 0
+    assert page.closed
+    assert not page.folder.exists()
 
 
 def test_a_taken_port_is_told_before_anything_is_loaded(page: FakePage) -> None:

@@ -6,14 +6,14 @@ belongs on pages that listen to this machine alone.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from grounded_ram.app.page.batch_cards import message_html, progress_html
-from grounded_ram.app.page.batch_events import LIGHT, SHOWN
 from grounded_ram.app.page.batch_export import Export
 from grounded_ram.app.page.batch_gallery import (
     Gallery,
@@ -25,6 +25,7 @@ from grounded_ram.app.page.batch_job import folder_of
 from grounded_ram.app.page.batch_review import Desk, Review, changes, failed, labels_of, reading
 from grounded_ram.app.page.batch_run import EVERYTHING
 from grounded_ram.app.page.batch_runs import Opened, Runs
+from grounded_ram.app.page.events import LIGHT, SHOWN
 from grounded_ram.app.page.templates import asset
 from grounded_ram.pipeline import GroundedRAM
 
@@ -43,6 +44,7 @@ class _Start:
     folder: gr.Textbox
     words: gr.Textbox
     label: gr.Button
+    retry: gr.Checkbox
     stop: gr.Button
     open: gr.Button
     message: gr.HTML
@@ -50,17 +52,20 @@ class _Start:
     timer: gr.Timer
 
 
-def batch_tab(model: GroundedRAM, *, pictures: str = "", folder: str = RUN_FOLDER) -> None:
+def batch_tab(
+    model: GroundedRAM, *, gate: threading.Lock, pictures: str = "", folder: str = RUN_FOLDER
+) -> None:
     """Build the tab inside an open ``gr.Blocks``.
 
     Call it for a page that binds to loopback alone: visitors name folders of this machine.
 
     Args:
         model: what labels the pictures.
+        gate: held while it labels a batch.
         pictures: the text box of pictures begins with.
         folder: likewise, the one of the run.
     """
-    runs = Runs(model)
+    runs = Runs(model, gate)
     gr.HTML(f"<style>{asset('batch.css')}</style>", js_on_load=None, elem_id="batch-style")
     opened = gr.State(None)
     start = _lay_out_start(pictures, folder)
@@ -121,20 +126,23 @@ def _lay_out_start(pictures: str, folder: str) -> _Start:
     with gr.Row(elem_id="batch-actions"):
         label = gr.Button("Label", variant="primary", min_width=110, elem_id="batch-label")
         stop = gr.Button("Stop", interactive=False, min_width=90, elem_id="batch-stop")
+        retry = gr.Checkbox(
+            label="Try failed pictures again", container=False, min_width=200, elem_id="batch-retry"
+        )
         reopen = gr.Button("Open run", min_width=110, elem_id="batch-open")
     message = gr.HTML(js_on_load=None, visible=False, elem_id="batch-message")
     progress = gr.HTML(js_on_load=None, apply_default_css=False, elem_id="batch-progress")
     timer = gr.Timer(EVERY_S, active=False)
-    return _Start(names, run, words, label, stop, reopen, message, progress, timer)
+    return _Start(names, run, words, label, retry, stop, reopen, message, progress, timer)
 
 
 def _connect_start(start: _Start, runs: Runs, opened: gr.State) -> None:
     """Let the buttons at the top begin and stop a job and open a run."""
     watched = [start.message, start.progress, start.label, start.stop, start.timer]
 
-    def begin(pictures: str, folder: str, words: str) -> list[Any]:
+    def begin(pictures: str, folder: str, words: str, retry: bool) -> list[Any]:
         try:
-            runs.begin(pictures, folder, words)
+            runs.begin(pictures, folder, words, retry_failed=retry)
         except SHOWN as error:
             return [_message("Cannot label this", str(error)), *(gr.skip() for _ in range(4))]
         return [_message(), *_watch(runs)]
@@ -144,19 +152,19 @@ def _connect_start(start: _Start, runs: Runs, opened: gr.State) -> None:
             runs.job.stop()
         return [gr.skip(), *_watch(runs)]
 
-    def poll(at: Opened | None) -> list[Any]:
+    def poll() -> list[Any]:
         """Look at the job; once it has ended, open its run."""
         job = runs.job
         changes = [gr.skip(), *_watch(runs)]
         if job is None or job.progress.at_work:
             return [*changes, gr.skip()]
-        return _open(runs, job.run.folder, changes)
+        return _open(lambda: runs.open_ended(job), changes)
 
-    asked = [start.pictures, start.folder, start.words]
+    asked = [start.pictures, start.folder, start.words, start.retry]
     start.label.click(begin, asked, watched, **LIGHT)
     start.stop.click(stop, None, watched, **LIGHT)
-    start.timer.tick(poll, [opened], [*watched, opened], **LIGHT)
-    gr.on(None, lambda: poll(None), None, [*watched, opened], **LIGHT)  # a page that is loaded
+    start.timer.tick(poll, None, [*watched, opened], **LIGHT)
+    gr.on(None, poll, None, [*watched, opened], **LIGHT)  # a page that is loaded
     gr.on(
         [start.open.click, start.folder.submit],
         lambda folder: _open_named(runs, folder),
@@ -169,15 +177,13 @@ def _connect_start(start: _Start, runs: Runs, opened: gr.State) -> None:
 def _open_named(runs: Runs, text: str) -> list[Any]:
     """Open the run that was typed."""
     changes = [_message(), *(gr.skip() for _ in range(4))]
-    try:
-        return _open(runs, folder_of(text), changes)
-    except SHOWN as error:
-        return [_message("Cannot open this", str(error)), *changes[1:], gr.skip()]
+    return _open(lambda: runs.open(folder_of(text)), changes)
 
 
-def _open(runs: Runs, folder: Path, changes: list[Any]) -> list[Any]:
+def _open(opening: Callable[[], Opened], changes: list[Any]) -> list[Any]:
+    """Add the run that was opened to changes, or say why it was not."""
     try:
-        return [*changes, runs.open(folder)]
+        return [*changes, opening()]
     except SHOWN as error:
         return [_message("Cannot open this", str(error)), *changes[1:], gr.skip()]
 

@@ -17,6 +17,7 @@ from grounded_ram.app.page.batch_run import OpenRun, Page
 from grounded_ram.app.page.stage import COLUMNS
 from grounded_ram.app.page.templates import render
 from grounded_ram.autolabel.exports import Written
+from grounded_ram.autolabel.progress import duration
 from grounded_ram.autolabel.reviewing import Decision
 from grounded_ram.errors import InputError
 from grounded_ram.evaluation.exhibits import exhibit_object, scores_of
@@ -122,14 +123,6 @@ def progress_html(progress: Progress, folder: Path) -> str:
         folder=str(folder),
         left="" if left is None or not progress.at_work else duration(left),
     )
-
-
-def duration(seconds: float) -> str:
-    """Write a time for people: "2 h 05 min", "3 min", "40 s"."""
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min" if seconds >= 60 else f"{round(seconds)} s"
 
 
 def object_html(run: OpenRun, item: QueueItem) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import gradio as gr
 
 from grounded_ram.app.page.batch_cards import message_html, written_html
-from grounded_ram.app.page.batch_events import LIGHT, SHOWN
 from grounded_ram.app.page.batch_runs import Opened, Runs
+from grounded_ram.app.page.events import LIGHT, SHOWN
 from grounded_ram.export.exporter import MaskFormat
 from grounded_ram.export.pictures import Pictures
 from grounded_ram.registry import exporters

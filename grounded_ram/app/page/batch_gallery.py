@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from grounded_ram.app.page.batch_cards import failures_html, gallery_html, large_html, message_html
-from grounded_ram.app.page.batch_events import LIGHT, SHOWN
 from grounded_ram.app.page.batch_run import EVERYTHING, WITHOUT, OpenRun, page_of
 from grounded_ram.app.page.batch_runs import Opened, Runs
+from grounded_ram.app.page.events import LIGHT, SHOWN
 
 PAGE = 24
 """Pictures on a page."""

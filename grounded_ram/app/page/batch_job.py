@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias
 
+from grounded_ram.autolabel.decoders import Read
 from grounded_ram.autolabel.engines import Here
-from grounded_ram.autolabel.items import Item, Skipped
+from grounded_ram.autolabel.items import Item
 from grounded_ram.autolabel.labeller import Labeller
 from grounded_ram.autolabel.outcomes import Failed, Outcome
+from grounded_ram.autolabel.progress import rate, seconds_left
 from grounded_ram.autolabel.run import configuration, label, todo
-from grounded_ram.autolabel.run_folder import CONFIG, IMAGES, Run, Share, begin
+from grounded_ram.autolabel.run_folder import IMAGES, Run, Share, begin, threads_of
 from grounded_ram.autolabel.sources import open_sources
-from grounded_ram.autolabel.summary import summarize
+from grounded_ram.autolabel.summary import Aside, write_summary
 from grounded_ram.disk import is_full
 from grounded_ram.errors import GroundedRAMError, InputError
-from grounded_ram.export.files import replacing, write_json
+from grounded_ram.export.files import replacing
 from grounded_ram.pipeline import GroundedRAM
 
 _log = logging.getLogger(__name__)
@@ -78,14 +79,12 @@ class Progress:
     @property
     def rate(self) -> float:
         """Return pictures per second; 0 before the first."""
-        return (self.done + self.failed) / self.seconds if self.seconds > 0 else 0.0
+        return rate(self.done + self.failed, self.seconds)
 
     @property
     def seconds_left(self) -> float | None:
         """Return how long the rest will take; None where nobody knows."""
-        if self.total is None or not self.rate:
-            return None
-        return max(self.total - self.reached, 0) / self.rate
+        return seconds_left(self.reached, self.total, self.rate)
 
     @property
     def share(self) -> float | None:
@@ -93,6 +92,21 @@ class Progress:
         if self.total is None:
             return None
         return min(1.0, self.reached / self.total) if self.total else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Polite(Labeller):
+    """Labels batches between which others may use the model.
+
+    Args:
+        gate: held for a batch.
+    """
+
+    gate: AbstractContextManager[Any] = field(default_factory=threading.Lock)
+
+    def __call__(self, batch: Sequence[Read]) -> list[Outcome]:
+        with self.gate:
+            return super().__call__(batch)
 
 
 class LabelJob:
@@ -103,6 +117,8 @@ class LabelJob:
         sources: as ``autolabel.sources`` has them.
         folder: of the run.
         tags: words to look for instead of asking the tagger.
+        retry_failed: label those again that failed.
+        gate: held while a batch is labelled; others may use the model between two of them.
 
     Raises:
         InputError: a source or the folder cannot be used, or a run in it asked for something else.
@@ -115,15 +131,19 @@ class LabelJob:
         folder: Path,
         *,
         tags: Sequence[str] | None = None,
+        retry_failed: bool = False,
+        gate: AbstractContextManager[Any] | None = None,
     ) -> None:
-        threads = _threads(folder)
+        threads = threads_of(folder, os.cpu_count() or 1)
         self._model, self._asks_tagger = model, tags is None
         self._sources = open_sources(sources, keep_in=folder / IMAGES, leave_out=[folder])
         self.run: Run = begin(folder, configuration(self._sources, model, tags, threads=threads))
-        self._labeller = Labeller(model, None if tags is None else tuple(tags), threads)
-        self._skipped: Counter[str] = Counter()
-        self._lost: list[tuple[str, str]] = []
+        words = None if tags is None else tuple(tags)
+        self._labeller = _Polite(model, words, threads, gate or threading.Lock())
+        self._retry_failed = retry_failed
+        self._aside = Aside()
         self._stop = threading.Event()
+        self._telling = threading.RLock()
         self._progress = Progress(message="reading the models")
         self._began = time.monotonic()
         # A daemon, as whatever is on the disk is whole: no end of Python hangs on it for long.
@@ -136,9 +156,10 @@ class LabelJob:
 
     def stop(self) -> None:
         """Finish the pictures that were begun, and begin no further ones."""
-        self._stop.set()
-        if self._progress.at_work:
-            self._progress = replace(self._progress, state="stopping")
+        with self._telling:
+            self._stop.set()
+            if self._progress.at_work:
+                self._progress = replace(self._progress, state="stopping")
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the work has ended."""
@@ -173,13 +194,14 @@ class LabelJob:
 
     def _label(self) -> None:
         with self.run.open_part(Share()) as part, replacing(self.run.skipped_file) as skipped:
-            had = {"before": len(part.labelled), "failed_before": len(part.failed)}
+            failed_before = 0 if self._retry_failed else len(part.failed)
+            had = {"before": len(part.labelled), "failed_before": failed_before}
             self._tell(**had, message="counting the pictures")
             self._tell(total=self._sources.count(), message="reading the models")
             self._began = time.monotonic()
             labelled = label(
                 part,
-                todo(part, self._items(skipped)),
+                todo(part, self._items(skipped), retry_failed=self._retry_failed),
                 labeller=self._labeller,
                 engine=Here(0),
                 stop=self._stop.is_set,
@@ -192,14 +214,8 @@ class LabelJob:
         for one in self._sources.items():
             if isinstance(one, Item):
                 yield one
-            elif one.is_failure:
-                self._lost.append((one.name, one.reason))
             else:
-                self._leave_out(one, skipped)
-
-    def _leave_out(self, one: Skipped, skipped: IO[bytes]) -> None:
-        self._skipped[one.what] += 1
-        skipped.write(_line(one.name, one.reason))
+                self._aside.take(one, skipped)
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         failed = sum(isinstance(one, Failed) for one in outcomes)
@@ -217,23 +233,15 @@ class LabelJob:
         if self._is_cut_short:
             return
         self._tell(message="writing the summary")
-        failures = sorted([*self.run.failures(), *self._lost])
-        summary = summarize(
-            self.run.dataset(),
-            failures=failures,
-            duplicates=self.run.duplicates(),
-            skipped=self._skipped,
-        )
-        write_json(summary, self.run.summary, indent=2)
-        with replacing(self.run.failures_file) as file:
-            for name, reason in failures:
-                file.write(_line(name, reason))
-        if not summary["pictures"] and not failures:
+        summary = write_summary(self.run, self.run.dataset(), self._aside)
+        if not summary["pictures"] and not summary["failed"]:
             raise InputError("there were no pictures to label in what was named")
 
     def _tell(self, **changes: object) -> None:
-        state: State = "stopping" if self._stop.is_set() else "labelling"
-        self._progress = replace(self._progress, state=state, **changes)  # type: ignore[arg-type]
+        with self._telling:
+            state: State = "stopping" if self._stop.is_set() else "labelling"
+            now = replace(self._progress, state=state, **changes)  # type: ignore[arg-type]
+            self._progress = now
 
     def _leave(self) -> None:
         """Finish what was begun before Python ends."""
@@ -242,7 +250,8 @@ class LabelJob:
 
     def _end(self, state: State, message: str) -> None:
         atexit.unregister(self._leave)
-        self._progress = replace(self._progress, state=state, message=message)
+        with self._telling:
+            self._progress = replace(self._progress, state=state, message=message)
 
 
 def sources_of(text: str) -> list[str]:
@@ -276,14 +285,3 @@ def words_of(text: str) -> list[str] | None:
     for word in filter(None, map(str.strip, text.split(","))):
         each.setdefault(word.casefold(), word)
     return list(each.values()) or None
-
-
-def _threads(folder: Path) -> int:
-    """Return torch's threads: those that the run has, as they change the last digits of scores."""
-    if (folder / CONFIG).exists() and (threads := Run(folder).config.get("threads")):
-        return int(threads)
-    return os.cpu_count() or 1
-
-
-def _line(name: str, reason: str) -> bytes:
-    return json.dumps({"name": name, "reason": reason}).encode() + b"\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
@@ -32,7 +32,7 @@ IsDecided = Callable[[Annotation, int], bool]
 
 @dataclass(frozen=True)
 class QueueItem:
-    """An object to decide on.
+    """An object to decide on; two items are the same if they are the same object.
 
     Args:
         name: the picture's, in the run.
@@ -45,8 +45,8 @@ class QueueItem:
     name: str
     row: int
     label: str
-    section: str
-    why: tuple[str, ...]
+    section: str = field(compare=False)
+    why: tuple[str, ...] = field(compare=False)
 
 
 def make_queue(

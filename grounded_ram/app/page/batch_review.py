@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -16,10 +17,10 @@ from grounded_ram.app.page.batch_cards import (
     names_html,
     object_html,
 )
-from grounded_ram.app.page.batch_events import LIGHT, SHOWN
 from grounded_ram.app.page.batch_queue import QueueItem, next_undecided
 from grounded_ram.app.page.batch_run import OpenRun
 from grounded_ram.app.page.batch_runs import Opened, Runs
+from grounded_ram.app.page.events import LIGHT, SHOWN
 from grounded_ram.app.page.templates import asset
 from grounded_ram.autolabel.reviewing import Choice
 from grounded_ram.vocabulary.table import official_vocabulary
@@ -33,17 +34,22 @@ element.addEventListener("click", (event) => {
 });
 """
 
+ELSEWHERE = "another run was opened meanwhile; this is its queue"
+"""What is said of a decision that would hit another run than the one that is shown."""
+
 
 @dataclass(frozen=True)
 class Desk:
-    """Where a visitor is in the queue.
+    """What a visitor sees: decisions are about that, whatever became of the queue meanwhile.
 
     Args:
-        place: of the object that is shown.
+        folder: of the run that it is of.
+        item: the object that is shown; None where there is none.
         done: what was decided here, for Undo, the last one last.
     """
 
-    place: int = 0
+    folder: Path | None = None
+    item: QueueItem | None = None
     done: tuple[QueueItem, ...] = ()
 
 
@@ -172,25 +178,27 @@ def changes(run: OpenRun | None, desk: Desk, trouble: str = "") -> list[Any]:
 
     Args:
         run: that it is in; None shows none.
-        desk: where the visitor is.
+        desk: where the visitor is; what it says of another run is dropped.
         trouble: what is to be said besides.
     """
     queue: Sequence[QueueItem] = () if run is None else run.queue
     message = gr.HTML(message_html("Not done", trouble), visible=True) if trouble else _silent()
+    done = () if run is None or desk.folder != run.run.folder else desk.done
     if run is None or not queue:
         counts = counts_html(Counter(), None) if run is not None else ""
         nothing = [gr.HTML(""), gr.HTML(""), gr.Button(interactive=False), "", gr.HTML("")]
+        desk = Desk(None if run is None else run.run.folder, None, done)
         return [desk, gr.HTML(counts), message, gr.Row(visible=False), *nothing]
-    desk = Desk(min(desk.place, len(queue) - 1), desk.done)
-    item = queue[desk.place]
+    place = queue.index(desk.item) if desk.item in queue else 0
+    item = queue[place]
     return [
-        desk,
-        gr.HTML(counts_html(run.counts(), desk.place)),
+        Desk(run.run.folder, item, done),
+        gr.HTML(counts_html(run.counts(), place)),
         message,
         gr.Row(visible=True),
         gr.HTML(object_html(run, item)),
         gr.HTML(facts_html(item, run.labelled(item), run.decision(item))),
-        gr.Button(interactive=bool(desk.done)),
+        gr.Button(interactive=bool(done)),
         "",
         gr.HTML(names_html(run.suggestions(item))),
     ]
@@ -207,11 +215,12 @@ def _decide(
 ) -> list[Any]:
     try:
         run = runs.of(opened)
-        if run is None or not run.queue:
+        if run is None or desk.item is None:
             return changes(run, desk)
-        item = run.queue[desk.place]
-        run.decide(item, choice, to)
-        return changes(run, Desk(_next(run, desk.place), (*desk.done, item)))
+        if desk.folder != run.run.folder:
+            return changes(run, Desk(), ELSEWHERE)
+        run.decide(desk.item, choice, to)
+        return changes(run, _onward(run, replace(desk, done=(*desk.done, desk.item))))
     except SHOWN as error:
         return failed(error)
 
@@ -219,8 +228,7 @@ def _decide(
 def _skip(runs: Runs, opened: Opened | None, desk: Desk) -> list[Any]:
     try:
         run = runs.of(opened)
-        place = desk.place if run is None else _next(run, desk.place)
-        return changes(run, Desk(place, desk.done))
+        return changes(run, desk if run is None else _onward(run, desk))
     except SHOWN as error:
         return failed(error)
 
@@ -231,17 +239,23 @@ def _undo(runs: Runs, opened: Opened | None, desk: Desk) -> list[Any]:
         run = runs.of(opened)
         if run is None or not desk.done:
             return changes(run, desk)
+        if desk.folder != run.run.folder:
+            return changes(run, Desk(), ELSEWHERE)
         *before, last = desk.done
         run.decide(last, None)
-        place = run.queue.index(last) if last in run.queue else desk.place
-        return changes(run, Desk(place, tuple(before)))
+        item = last if last in run.queue else desk.item
+        return changes(run, Desk(desk.folder, item, tuple(before)))
     except SHOWN as error:
         return failed(error)
 
 
-def _next(run: OpenRun, place: int) -> int:
-    found = next_undecided(run.decided(), place)
-    return place if found is None else found
+def _onward(run: OpenRun, desk: Desk) -> Desk:
+    """Go to the next undecided object, from the start where the queue is another one by now."""
+    queue = list(run.queue)
+    decided = [run.decision(item) is not None for item in queue]
+    place = queue.index(desk.item) if desk.item in queue else -1
+    found = next_undecided(decided, place)
+    return desk if found is None else replace(desk, item=queue[found])
 
 
 def _silent() -> gr.HTML:

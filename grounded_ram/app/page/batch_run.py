@@ -100,14 +100,20 @@ class OpenRun:
         self.failures = self.run.failures()
         self.labels: dict[str, int] = {}
         self.queue: list[QueueItem] = []
+        self._is_read = False
         self._labels_of: dict[str, tuple[str, ...]] = {}
         self._queued: dict[str, Annotation] = {}
         self._reading = threading.Lock()  # may last for minutes
         self._deciding = threading.RLock()  # may not
 
     def read(self, on_read: OnRead) -> None:
-        """Read all annotations, to know which labels there are and what to review first."""
+        """Read all annotations, to know which labels there are and what to review first.
+
+        Once is enough, however many visitors look at the run.
+        """
         with self._reading:
+            if self._is_read:
+                return
             total = READINGS * len(self.names)
             labels_of = {}
             for done, name in enumerate(self.names, start=1):
@@ -117,6 +123,7 @@ class OpenRun:
                 self._labels_of = labels_of
                 self._count()
             self._fill("", lambda done: on_read(len(self.names) + done, total))
+            self._is_read = True
 
     def fill(self, label: str, on_read: OnRead) -> None:
         """Fill the queue with what is undecided, of one label or of all."""
@@ -186,12 +193,14 @@ class OpenRun:
             to: what it is called instead, if the choice is "rename".
 
         Raises:
-            InputError: the new name is none.
+            InputError: the new name is none, or the object is not there any more.
             OSError: the disk is full, say.
         """
         if choice == "rename" and not to.strip():
             raise InputError(f"type what the {item.label!r} should be called, or choose a name")
         found = self.labelled(item)
+        if list(found.detections.data["class_name"][item.row : item.row + 1]) != [item.label]:
+            raise InputError(f"{item.name!r} was labelled anew since; press Look for more")
         with self._deciding:
             if choice is None:
                 self.reviews.undo(found, item.row)
@@ -200,10 +209,6 @@ class OpenRun:
             if self._labels_of:
                 self._labels_of[item.name] = _labels(self.reviews.apply(found))
                 self._count()
-
-    def decided(self) -> list[bool]:
-        """Tell of each object of the queue whether it was decided on."""
-        return [self.decision(item) is not None for item in self.queue]
 
     def counts(self) -> Counter[str]:
         """Count the decisions on the queue by kind; those that are left as "left"."""

@@ -27,25 +27,32 @@ class Runs:
 
     Args:
         model: what labels pictures.
+        gate: held while it labels a batch; others may use the model between two of them.
 
     Attributes:
         job: what is being labelled, or was at last; None before the first.
     """
 
-    def __init__(self, model: GroundedRAM) -> None:
+    def __init__(self, model: GroundedRAM, gate: threading.Lock) -> None:
         self.job: LabelJob | None = None
         self._model = model
+        self._gate = gate
         self._open: dict[Path, OpenRun] = {}
+        self._ended: tuple[LabelJob, Opened] | None = None
         self._number = 0
         self._lock = threading.Lock()
+        self._ending = threading.Lock()
 
-    def begin(self, pictures: str, folder: str, words: str = "") -> LabelJob:
+    def begin(
+        self, pictures: str, folder: str, words: str = "", *, retry_failed: bool = False
+    ) -> LabelJob:
         """Begin to label pictures, or go on where it stopped.
 
         Args:
             pictures: what was typed: folders, patterns, one a line.
             folder: of the run.
             words: to look for instead of asking the tagger, with commas between them.
+            retry_failed: label those again that failed.
 
         Raises:
             InputError: they cannot be labelled, or others are being labelled.
@@ -56,7 +63,12 @@ class Runs:
                     f"{str(self.job.run.folder)!r} is being labelled; wait for it, or press Stop"
                 )
             self.job = LabelJob(
-                self._model, sources_of(pictures), folder_of(folder), tags=words_of(words)
+                self._model,
+                sources_of(pictures),
+                folder_of(folder),
+                tags=words_of(words),
+                retry_failed=retry_failed,
+                gate=self._gate,
             )
             self.job.start()
             return self.job
@@ -75,6 +87,18 @@ class Runs:
             while len(self._open) > MOST_OPEN:
                 del self._open[next(iter(self._open))]
             return Opened(folder, self._number)
+
+    def open_ended(self, job: LabelJob) -> Opened:
+        """Open the run of a job that has ended; once, however many visitors saw it end.
+
+        Raises:
+            InputError: the run was taken away, or is damaged.
+        """
+        with self._ending:
+            known = self._ended
+            if known is None or known[0] is not job or known[1].folder not in self._open:
+                known = self._ended = (job, self.open(job.run.folder))
+            return known[1]
 
     def of(self, opened: Opened | None) -> OpenRun | None:
         """Return the run that a visitor looks at; None if there is none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from markupsafe import Markup
 from grounded_ram.app.page.batch import batch_tab
 from grounded_ram.app.page.desk import Desk, Reply
 from grounded_ram.app.page.downloads import DOWNLOADS
-from grounded_ram.app.page.layout import Parts, html, lay_out, whole_of
-from grounded_ram.app.page.session import Session
+from grounded_ram.app.page.events import LIGHT
+from grounded_ram.app.page.layout import Held, Parts, html, lay_out, session_of, whole_of
 from grounded_ram.app.page.sliders import settings_of
 from grounded_ram.app.page.stage import findings_html, stage_html
 from grounded_ram.app.page.tags import switches, tags_html
@@ -56,7 +57,7 @@ def build_page(model: GroundedRAM, folder: Path, *, folders: bool) -> gr.Blocks:
             parts = lay_out(desk)
         if folders:
             with gr.Tab("Folder"):
-                batch_tab(model)
+                batch_tab(model, gate=desk.gate)
         _connect(parts, desk)
     return page
 
@@ -88,35 +89,37 @@ def _connect_pictures(parts: Parts, desk: Desk) -> None:
     )
     heavy = _heavy(parts)
 
-    def upload(now: Session | None, payload: dict[str, Any] | None, *values: float) -> list[Any]:
-        return _written(desk.upload(now, payload, settings_of(desk.preset, values)))
+    def upload(now: Held, payload: dict[str, Any] | None, *values: float) -> list[Any]:
+        settings = settings_of(desk.preset, values)
+        return _written(desk.upload(session_of(now), payload, settings))
 
-    def pick(event: gr.EventData, now: Session | None, *values: float) -> list[Any]:
-        return _written(desk.pick(now, int(event.index), settings_of(desk.preset, values)))
+    def pick(event: gr.EventData, now: Held, *values: float) -> list[Any]:
+        settings = settings_of(desk.preset, values)
+        return _written(desk.pick(session_of(now), int(event.index), settings))
 
-    def clear(now: Session | None) -> list[Any]:
-        return _written(desk.clear(now))
+    def clear(now: Held) -> list[Any]:
+        return _written(desk.clear(session_of(now)))
 
     stage.image.input(upload, [session, stage.image, *sliders], shown, preprocess=False, **heavy)
     stage.examples.pick(pick, [session, *sliders], shown, **heavy)
-    stage.again.click(clear, [session], shown, **_light())
+    stage.again.click(clear, [session], shown, **LIGHT)
 
 
 def _connect_panel(parts: Parts, desk: Desk) -> None:
     session, panel, shown = parts.session, parts.panel, parts.shown
-    sliders, heavy, light = panel.sliders, _heavy(parts), _light()
+    sliders, heavy = panel.sliders, _heavy(parts)
 
-    def toggle(event: gr.EventData, now: Session | None) -> list[Any]:
-        return _written(desk.toggle(now, str(event.tag), on=bool(event.on)))
+    def toggle(event: gr.EventData, now: Held) -> list[Any]:
+        return _written(desk.toggle(session_of(now), str(event.tag), on=bool(event.on)))
 
-    def add(now: Session | None, text: str) -> list[Any]:
-        reply = desk.add(now, text)
+    def add(now: Held, text: str) -> list[Any]:
+        reply = desk.add(session_of(now), text)
         return [*_written(reply), text if reply.title else ""]
 
-    def slide(now: Session | None, *values: float) -> list[Any]:
-        return _written(desk.change(now, settings_of(desk.preset, values)))
+    def slide(now: Held, *values: float) -> list[Any]:
+        return _written(desk.change(session_of(now), settings_of(desk.preset, values)))
 
-    panel.tags.toggle(toggle, [session], shown, trigger_mode="multiple", **light)
+    panel.tags.toggle(toggle, [session], shown, trigger_mode="multiple", **LIGHT)
     gr.on(
         [panel.words.submit, panel.find.click],
         add,
@@ -126,30 +129,28 @@ def _connect_panel(parts: Parts, desk: Desk) -> None:
     )
     for slider in sliders.all:
         # More tags may need the networks; all else is decided at once.
-        how = {**heavy, "show_progress": "minimal"} if slider is sliders.tag else light
+        how = {**heavy, "show_progress": "minimal"} if slider is sliders.tag else LIGHT
         slider.change(slide, [session, *sliders.all], shown, trigger_mode="always_last", **how)
-    sliders.reset.click(lambda: sliders.begin, None, sliders.all, **light)
+    sliders.reset.click(lambda: sliders.begin, None, sliders.all, **LIGHT)
 
 
 def _connect_files(parts: Parts, desk: Desk) -> None:
     """Let each button write its file, and then have the browser fetch it."""
 
-    def writer(name: str) -> Callable[[Session | None], list[Any]]:
-        def write(now: Session | None) -> list[Any]:
-            reply, path = desk.write(now, name)
-            return [_message(reply), None if path is None else str(path)]
+    def writer(name: str) -> Callable[[Held], list[Any]]:
+        def write(now: Held) -> list[Any]:
+            reply, path = desk.write(session_of(now), name)
+            shown = [gr.skip(), _message(reply), *(gr.skip() for _ in parts.shown[2:])]
+            if reply.session is None:
+                shown = _written(reply)
+            return [*shown, None if path is None else str(path)]
 
         return write
 
-    given, changed = [parts.session], [parts.message, parts.panel.fetch]
+    given, changed = [parts.session], [*parts.shown, parts.panel.fetch]
     for button, name in zip(parts.panel.files, DOWNLOADS, strict=True):
-        written = button.click(writer(name), given, changed, **_light())
-        written.success(None, None, None, js=FETCH_SCRIPT, **_light())
-
-
-def _light() -> dict[str, Any]:
-    """Return how events run that need no network: at once, and unseen."""
-    return {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+        written = button.click(writer(name), given, changed, **LIGHT)
+        written.success(None, None, None, js=FETCH_SCRIPT, **LIGHT)
 
 
 def _heavy(parts: Parts) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def _written(reply: Reply) -> list[Any]:
     whole = whole_of(session.picture, annotation.image.size_hw)
     groups = switches(session.exploration.tags, session.words, session.on, annotation)
     return [
-        session,
+        weakref.ref(session),
         _message(reply),
         gr.Image(value=None, visible=False),
         gr.HTML(stage_html(annotation), visible=True, **whole),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ ADVICE = (
     "Open it in a program that can show it and save it anew as JPEG or PNG, or drop another one."
 )
 
+MOST_SESSIONS = 32
+"""Pictures that are kept at a time, each with its pixels: the one unused for longest goes first."""
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -38,20 +42,28 @@ class Reply:
     text: str = ""
 
 
+GONE = Reply(None, "This picture is gone", "It was kept for a while; drop it again.")
+
+
 class Desk:
     """The model, and everything that users do with it.
 
     Args:
         model: labels the pictures; its networks run for one user at a time.
         folder: of all sessions; drawn scenes lie in it too.
+
+    Attributes:
+        gate: held while a network of the model runs.
     """
 
     def __init__(self, model: GroundedRAM, folder: Path) -> None:
         self.preset = model.preset
+        self.gate = threading.Lock()
         self.examples = draw_examples(folder / "scenes")
         self._model = model
         self._sessions = folder / "sessions"
-        self._gate = threading.Lock()
+        self._kept: OrderedDict[Session, None] = OrderedDict()  # the one unused for longest first
+        self._keeping = threading.Lock()
 
     def upload(
         self, now: Session | None, payload: Mapping[str, Any] | None, settings: Settings
@@ -90,7 +102,7 @@ class Desk:
     def clear(self, now: Session | None) -> Reply:
         """Make room for another picture."""
         if now is not None:
-            now.close()
+            self._let_go(now)
         return Reply(None)
 
     def write(self, now: Session | None, name: str) -> tuple[Reply, Path | None]:
@@ -102,32 +114,57 @@ class Desk:
         return reply, written[0] if written else None
 
     def _explore(self, now: Session | None, path: Path, name: str, settings: Settings) -> Reply:
-        folder = own_folder(self._sessions)
+        folder: Path | None = None
         session: Session | None = None
         try:
+            folder = own_folder(self._sessions)
             picture = copy_into(path, folder, name)
-            with self._gate:
+            with self.gate:
                 seen = self._model.explore(picture)
-                session = Session(seen, folder, safe_name(name), settings=settings, gate=self._gate)
+            # Outside the gate: a session takes it by itself where a rule runs a network.
+            session = Session(seen, folder, safe_name(name), settings=settings, gate=self.gate)
         except Exception as error:  # the page must tell it, whatever it is
-            text = _told(error).replace(str(folder / safe_name(name)), name)
+            text = _told(error)
+            if folder is not None:
+                text = text.replace(str(folder / safe_name(name)), name)
             return Reply(now, title="This picture cannot be used", text=f"{text} {ADVICE}")
-        else:
-            if now is not None:
-                now.close()
-            return Reply(session)
         finally:
-            if session is None:
+            if session is None and folder is not None:
                 remove(folder)
+        if now is not None:
+            self._let_go(now)
+        self._keep(session)
+        return Reply(session)
 
     def _change(self, now: Session | None, work: Callable[[Session], Any]) -> Reply:
-        if now is None:
-            return Reply(None)
+        if now is None or not self._is_kept(now):
+            return GONE
         try:
             work(now)
         except Exception as error:  # the page must tell it, whatever it is
             return Reply(now, title="This did not work", text=_told(error))
         return Reply(now)
+
+    def _keep(self, session: Session) -> None:
+        """Keep a session, and let go of those that are too many."""
+        with self._keeping:
+            self._kept[session] = None
+            too_many = [*self._kept][:-MOST_SESSIONS]
+        for one in too_many:
+            self._let_go(one)
+
+    def _is_kept(self, session: Session) -> bool:
+        """Tell whether a session is kept, and note that it is in use."""
+        with self._keeping:
+            if session not in self._kept:
+                return False
+            self._kept.move_to_end(session)
+            return True
+
+    def _let_go(self, session: Session) -> None:
+        with self._keeping:
+            self._kept.pop(session, None)
+        session.close()
 
 
 def _told(error: Exception) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
@@ -13,6 +14,9 @@ from grounded_ram.app.page.downloads import DOWNLOADS
 from grounded_ram.app.page.examples import examples_html
 from grounded_ram.app.page.session import Session
 from grounded_ram.app.page.sliders import Sliders
+
+Held: TypeAlias = weakref.ref[Session] | None
+"""What a user's page holds of a session, which the desk alone keeps in memory."""
 
 SESSION_S = 6 * 3600
 """How long a picture is kept for a user who does nothing."""
@@ -89,7 +93,11 @@ class Parts:
 
 def lay_out(desk: Desk) -> Parts:
     """Put the components of the tab where the page is being laid out."""
-    session = gr.State(None, time_to_live=SESSION_S, delete_callback=_close)
+
+    def close(held: Held) -> None:
+        desk.clear(session_of(held))
+
+    session = gr.State(None, time_to_live=SESSION_S, delete_callback=close)
     message = html("message", visible=False)
     with gr.Row(equal_height=False, elem_id="desk"):
         stage, panel = _stage(desk), _panel(desk)
@@ -154,6 +162,6 @@ def _panel(desk: Desk) -> Panel:
     return Panel(column, tags, words, find, sliders, files, fetch)
 
 
-def _close(session: Session | None) -> None:
-    if session is not None:
-        session.close()
+def session_of(held: Held) -> Session | None:
+    """Return the session that a user's page refers to; None once it is gone."""
+    return None if held is None else held()

@@ -82,7 +82,7 @@ def open_page(
     page.queue(api_open=False, default_concurrency_limit=4, max_size=64)
     _, address, _ = page.launch(
         **_looks(),
-        server_name=host,
+        server_name=f"[{host}]" if ":" in host else host,  # as addresses have it
         server_port=port or _free_port(host),
         inbrowser=browser,
         favicon_path=str(icon),
@@ -115,7 +115,8 @@ def _known_hosts(host: str) -> Middleware:
 
     So it could read what lies in the folders of this machine.
     """
-    return Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]", host])
+    # Older releases of starlette cut "[::1]:7860" off at its first colon.
+    return Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]", "[", host])
 
 
 def _looks() -> dict[str, Any]:

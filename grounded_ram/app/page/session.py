@@ -101,8 +101,13 @@ class Session:
         with self._own:
             if name not in self.exploration.tags.names and name not in self.words:
                 raise InputError(f"there is no tag {name!r} on this picture; add it as a word")
+            before = set(self._on), set(self._off)
             self._switch(name, on=on)
-            self._decide(runs_networks=on)
+            try:
+                self._decide(runs_networks=on)
+            except Exception:
+                self._on, self._off = before
+                raise
 
     def add(self, text: str) -> None:
         """Look for words of the user's own, with commas between them.

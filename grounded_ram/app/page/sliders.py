@@ -13,7 +13,7 @@ from grounded_ram.exploration import BOX_FLOOR
 from grounded_ram.presets import Preset
 
 MOST_PIXELS = 2000
-"""Where the slider of the smallest object ends."""
+"""Where the slider of the smallest object ends, unless it begins further on."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Rule:
         field: its name in ``Rules``.
         label: what the page calls it.
         info: what it does.
-        most: where the slider ends.
+        most: where the slider ends, unless it begins further on.
         step: between two values.
     """
 
@@ -50,7 +50,7 @@ class Sliders:
 
     Args:
         preset: what the rules without a slider are taken from, too.
-        tag: the tag threshold; 0 means each tag's own.
+        tag: the tag threshold; 0 means each tag's own, unless the preset itself says 0.
         box: the box threshold.
         rules: in the order of ``RULES``.
         reset: sets all back.
@@ -65,9 +65,8 @@ class Sliders:
     @classmethod
     def lay_out(cls, preset: Preset) -> Sliders:
         """Put the sliders where the page is being laid out."""
-        tag = _slider(
-            "Tag threshold", "At 0 each tag has its own.", preset.tag_threshold or 0.0, "tag"
-        )
+        own = "" if preset.tag_threshold == 0 else "At 0 each tag has its own."
+        tag = _slider("Tag threshold", own, preset.tag_threshold or 0.0, "tag")
         box = _slider(
             "Box threshold",
             "Boxes below it are no objects.",
@@ -83,7 +82,7 @@ class Sliders:
                     getattr(preset.rules, rule.field),
                     rule.field.replace("_", "-"),
                     least=0 if rule.step < 1 else 1,
-                    most=rule.most,
+                    most=max(rule.most, getattr(preset.rules, rule.field)),
                     step=rule.step,
                 )
                 for rule in RULES
@@ -112,12 +111,13 @@ def settings_of(preset: Preset, values: Sequence[float]) -> Settings:
         values: of the tag threshold, the box threshold, and the rules in the order of ``RULES``.
     """
     tag, box, *rest = values
+    own = tag == 0 and preset.tag_threshold != 0
     rules: dict[str, Any] = {
         rule.field: int(value) if rule.step >= 1 else float(value)
         for rule, value in zip(RULES, rest, strict=True)
     }
     return Settings(
-        tag_threshold=float(tag) or None,
+        tag_threshold=None if own else float(tag),
         box_threshold=float(box),
         rules=replace(preset.rules, **rules),
     )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,8 @@ from grounded_ram.errors import InputError
 from tests.colours import colours_model, draw, draw_many
 
 
-def label(pictures: Path, run: Path) -> LabelJob:
-    job = LabelJob(colours_model(), [str(pictures)], run)
+def label(pictures: Path, run: Path, *, retry_failed: bool = False) -> LabelJob:
+    job = LabelJob(colours_model(), [str(pictures)], run, retry_failed=retry_failed)
     job.start()
     job.wait(60)
     return job
@@ -64,6 +66,50 @@ def test_a_job_that_is_stopped_is_gone_on_with(tmp_path: Path) -> None:
     assert second.before == first.progress.done
     again = label(tmp_path / "photos", tmp_path / "run").progress
     assert (again.state, again.done, again.before, again.failed_before) == ("done", 0, 40, 1)
+
+
+def test_pictures_that_failed_are_labelled_again_if_asked_for(tmp_path: Path) -> None:
+    draw_many(tmp_path / "photos", 2)
+    assert label(tmp_path / "photos", tmp_path / "run").progress.failed == 1
+    draw(tmp_path / "mended.png", "apple")
+    (tmp_path / "mended.png").replace(tmp_path / "photos" / "damaged.jpg")
+    assert label(tmp_path / "photos", tmp_path / "run").progress.failed_before == 1
+    now = label(tmp_path / "photos", tmp_path / "run", retry_failed=True).progress
+    assert (now.state, now.before, now.failed_before, now.done) == ("done", 2, 0, 1)
+    assert now.reached == now.total == 3
+
+
+def test_a_batch_waits_for_whoever_uses_the_model(tmp_path: Path) -> None:
+    draw(tmp_path / "photos" / "a.png", "apple")
+    gate = threading.Lock()
+    job = LabelJob(colours_model(), [str(tmp_path / "photos")], tmp_path / "run", gate=gate)
+    with gate:
+        job.start()
+        job.wait(0.5)
+        assert job.progress.at_work
+        assert job.progress.done == 0
+    job.wait(60)
+    assert (job.progress.state, job.progress.done) == ("done", 1)
+    assert not gate.locked()
+
+
+def test_no_count_is_lost_to_a_stop_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path / "photos" / "a.png", "apple")
+    job = LabelJob(colours_model(), [str(tmp_path / "photos")], tmp_path / "run")
+    stopper = threading.Thread(target=job.stop)
+
+    def slowly(now: Progress, **changes: object) -> Progress:
+        if "done" in changes:  # as if another thread came in between reading and writing
+            stopper.start()
+            stopper.join(0.5)
+        return replace(now, **changes)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("grounded_ram.app.page.batch_job.replace", slowly)
+    job._tell(done=1)
+    stopper.join(60)
+    assert (job.progress.done, job.progress.state) == (1, "stopping")
 
 
 def test_a_run_that_another_has_open_is_said(tmp_path: Path) -> None:

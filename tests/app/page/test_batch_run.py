@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import pytest
 from grounded_ram.app.page.batch_cards import (
     Card,
     draw_card,
-    duration,
     facts_html,
     failures_html,
     gallery_html,
@@ -30,6 +30,10 @@ from grounded_ram.errors import InputError, UnknownNameError
 from tests.colours import colours_model, draw
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{ 7 * 7 }} 'a\"b.png"
+
+
+def new_runs() -> Runs:
+    return Runs(colours_model(), threading.Lock())
 
 
 @pytest.fixture
@@ -88,9 +92,11 @@ def test_pictures_are_chosen_by_label(run: OpenRun) -> None:
     assert [name for name, _ in run.failures] == ["damaged.jpg"]
 
 
-def test_reading_tells_how_far_it_is(tmp_path: Path, run: OpenRun) -> None:
+def test_reading_tells_how_far_it_is_and_is_done_once(run: OpenRun) -> None:
     told: list[tuple[int, int]] = []
-    run.read(lambda done, total: told.append((done, total)))
+    again = OpenRun(run.run.folder)
+    for _ in range(2):
+        again.read(lambda done, total: told.append((done, total)))
     assert told == [(done, 12) for done in range(1, 13)]
 
 
@@ -117,7 +123,8 @@ def test_a_queue_is_filled_with_what_is_left(run: OpenRun) -> None:
     run.fill("", lambda done, total: None)
     assert {(item.name, item.row) for item in run.queue} == {(o.name, o.row) for o in others}
     run.fill("apple", lambda done, total: None)
-    assert {item.label for item in run.queue} <= {"apple"}
+    left = {(item.name, item.label) for item in others if item.label == "apple"}
+    assert {(item.name, item.label) for item in run.queue} == left != set()
     run.fill("zebra", lambda done, total: None)
     assert run.queue == []
 
@@ -164,6 +171,14 @@ def test_names_of_strangers_are_text(run: OpenRun) -> None:
         assert "49" not in re.sub(r"[0-9.]+%|base64,[^\"]*|d=\"[^\"]*\"", "", html)
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "\N{WOMAN}\u200d\N{PERSONAL COMPUTER}.png"])
+def test_cards_and_chips_carry_names_unchanged(run: OpenRun, name: str) -> None:
+    card = render("batch-gallery.html", cards=[Card(name, "", [])], most=1, total=1)
+    assert f'data-picture="{name}"' in card
+    assert f'data-name="{name}"' in names_html([name])
+    assert f'value="{name}"' in names_html([name], listed=True)
+
+
 def test_a_gallery_draws_its_page_alone(run: OpenRun, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
 
@@ -197,7 +212,7 @@ def test_no_page_holds_a_path_that_the_browser_would_fetch(run: OpenRun) -> None
 
 def test_zero_pictures_make_a_gallery_and_an_empty_queue(tmp_path: Path, run: OpenRun) -> None:
     (run.run.folder / "parts").rename(run.run.folder / "elsewhere")
-    runs = Runs(colours_model())
+    runs = new_runs()
     opened = runs.open(run.run.folder)
     empty = runs.of(opened)
     assert empty is not None
@@ -208,7 +223,7 @@ def test_zero_pictures_make_a_gallery_and_an_empty_queue(tmp_path: Path, run: Op
 
 
 def test_runs_that_were_opened_long_ago_are_let_go(tmp_path: Path, run: OpenRun) -> None:
-    runs = Runs(colours_model())
+    runs = new_runs()
     first = runs.open(run.run.folder)
     for number in range(MOST_OPEN):
         folder = tmp_path / f"run{number}"
@@ -223,7 +238,7 @@ def test_runs_that_were_opened_long_ago_are_let_go(tmp_path: Path, run: OpenRun)
 def test_one_job_is_at_work_at_a_time(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = Runs(colours_model())
+    runs = new_runs()
     with monkeypatch.context() as patch:
         patch.setattr(LabelJob, "start", lambda self: None)
         job = runs.begin(str(photos), str(tmp_path / "one"))
@@ -235,6 +250,19 @@ def test_one_job_is_at_work_at_a_time(
     assert len(OpenRun(tmp_path / "two").names) == 4
 
 
+def test_a_run_that_was_labelled_is_opened_once_by_all_who_saw_it_end(
+    photos: Path, tmp_path: Path
+) -> None:
+    runs = new_runs()
+    job = runs.begin(str(photos), str(tmp_path / "one"))
+    job.wait(60)
+    first = runs.open_ended(job)
+    assert runs.open_ended(job) == first
+    again = runs.begin(str(photos), str(tmp_path / "one"))
+    again.wait(60)
+    assert runs.open_ended(again) != first
+
+
 def test_edited_folders_are_told() -> None:
     class Written:
         folder, files, edited = Path("/r/coco-2"), 1, ("a<b>.json",)
@@ -243,10 +271,3 @@ def test_edited_folders_are_told() -> None:
     assert "/r/coco-2" in html
     assert "edited by hand" in html
     assert "a&lt;b&gt;.json" in html
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "0 s"), (59, "59 s"), (61, "1 min"), (7500, "2 h 05 min")]
-)
-def test_times_are_for_people(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

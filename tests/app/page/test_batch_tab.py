@@ -1,71 +1,39 @@
 from __future__ import annotations
 
-import gc
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import PIL.Image
 import pytest
+from playwright.sync_api import Browser
 
-from grounded_ram.app.page.batch import batch_tab
-from grounded_ram.app.page.templates import asset
 from grounded_ram.autolabel.run_folder import Run
-from grounded_ram.pipeline import GroundedRAM
 from grounded_ram.scenes.scene import make_scene
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 
-
-@pytest.fixture
-def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A page that is nothing but the batch tab."""
-    monkeypatch.setattr("os.cpu_count", lambda: 1)  # torch's threads get in each other's way here
-    with gr.Blocks(analytics_enabled=False) as page:
-        batch_tab(GroundedRAM("tiny", device="cpu"))
-    _, found, _ = page.launch(
-        server_name="127.0.0.1",
-        prevent_thread_lock=True,
-        share=False,
-        quiet=True,
-        ssr_mode=False,
-        css=asset("page.css"),
-    )
-    yield found
-    page.close(verbose=False)
-    del page
-    gc.collect()  # gradio closes neither its loops nor their sockets; see the mark below
-
-
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_a_folder_is_labelled_reviewed_and_exported_in_a_browser(
-    address: str, tmp_path: Path
+    browser: Browser, home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs a browser: no chromium or google-chrome on the PATH")
+    monkeypatch.setattr("os.cpu_count", lambda: 1)  # torch's threads get in each other's way here
     photos, folder = tmp_path / "photos", tmp_path / "run"
     (photos / "<b>x").mkdir(parents=True)
     for seed, name in enumerate(("a.png", "b.png", "<b>x/${1+1} {{7*7}}.png")):
         PIL.Image.fromarray(make_scene(seed).image).save(photos / name)
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 844})
-        page.set_default_timeout(60_000)
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(address)
-        _label(page, photos, folder)
-        rejected, renamed = _review(page)
-        page.get_by_role("tab", name="Export").click()
-        page.locator("#batch-export").click()
-        page.locator("#batch-written code").wait_for()
-        assert page.locator("#batch-written code").inner_text() == str(folder / "coco")
-        _look_again(page)
-        browser.close()
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.set_default_timeout(60_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(home)
+    page.get_by_role("tab", name="Folder").click()
+    _label(page, photos, folder)
+    rejected, renamed = _review(page)
+    page.get_by_role("tab", name="Export").click()
+    page.locator("#batch-export").click()
+    page.locator("#batch-written code").wait_for()
+    assert page.locator("#batch-written code").inner_text() == str(folder / "coco")
+    _look_again(page)
+    page.context.close()
     assert errors == []
     lines = [json.loads(line) for line in (folder / "review.jsonl").read_text().splitlines()]
     assert [line["decision"] for line in lines] == ["reject", "rename"]

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
+import threading
+import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import PIL.Image
 import pytest
 
-from grounded_ram.app.page.desk import Desk, Reply
+from grounded_ram.app.page.desk import GONE, MOST_SESSIONS, Desk, Reply
 from grounded_ram.app.page.session import Session, Settings
 from grounded_ram.errors import WeightsError
 from grounded_ram.pipeline import GroundedRAM
@@ -121,10 +125,60 @@ def test_every_error_becomes_words(
     assert folders(desk) == []
 
 
-def test_events_of_a_session_that_is_gone_lead_back_to_the_beginning(desk: Desk) -> None:
-    assert desk.toggle(None, "dog", on=True) == Reply(None)
-    assert desk.add(None, "dog") == Reply(None)
-    assert desk.write(None, "COCO") == (Reply(None), None)
+def test_a_rule_that_runs_a_network_does_not_wait_for_itself(desk: Desk, plain: Path) -> None:
+    rules = replace(desk.preset.rules, crop_check="flag")
+    settings = replace(Settings.of(desk.preset), rules=rules)
+    told: list[Reply] = []
+
+    def use() -> None:
+        reply = desk.upload(None, {"path": str(plain)}, settings)
+        told.append(reply)
+        told.append(desk.change(reply.session, Settings.of(desk.preset)))
+
+    thread = threading.Thread(target=use, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert [(reply.session is not None, reply.title) for reply in told] == [(True, "")] * 2
+
+
+def test_a_disk_without_room_for_a_folder_becomes_words(
+    desk: Desk, plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(root: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("grounded_ram.app.page.desk.own_folder", fail)
+    assert "disk is full" in upload(desk, plain).text
+
+
+def test_of_too_many_pictures_the_one_unused_for_longest_goes_and_its_memory_too(
+    desk: Desk, plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = desk._model.explore(plain)
+    monkeypatch.setattr(desk._model, "explore", lambda path: seen)
+    first, second = upload(desk, plain).session, upload(desk, plain).session
+    assert first is not None
+    assert second is not None
+    for _ in range(MOST_SESSIONS - 2):
+        upload(desk, plain)
+    assert desk.change(first, Settings.of(desk.preset)).session is first
+    upload(desk, plain)
+    assert len(folders(desk)) == MOST_SESSIONS
+    assert first.folder.exists()
+    assert not second.folder.exists()
+    assert desk.change(second, Settings.of(desk.preset)) == GONE
+    held = weakref.ref(second)
+    del second
+    gc.collect()
+    assert held() is None
+
+
+def test_events_of_a_session_that_is_gone_say_so(desk: Desk) -> None:
+    assert desk.toggle(None, "dog", on=True) == GONE
+    assert desk.add(None, "dog") == GONE
+    assert desk.write(None, "COCO") == (GONE, None)
+    assert "drop it again" in GONE.text
+    assert desk.clear(None) == Reply(None)
     assert desk.upload(None, None, Settings.of(desk.preset)) == Reply(None)
     assert desk.pick(None, 99, Settings.of(desk.preset)) == Reply(None)
 

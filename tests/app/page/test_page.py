@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,12 @@ from typing import Any
 import gradio as gr
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from pycocotools.coco import COCO
 
 from grounded_ram.app.page.blocks import build_page
-from grounded_ram.app.page.serving import open_page
 from grounded_ram.pipeline import GroundedRAM
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 pytestmark = pytest.mark.filterwarnings(
     "ignore:'future.no_silent_downcasting' is deprecated",  # gradio's use of pandas
@@ -30,10 +27,19 @@ TIMEOUT_MS = 20_000  # a busy machine must not turn a test red
 
 @dataclass
 class User:
-    """One user's view of the page, and what the browser thinks of it."""
+    """One user's view of the page, and what the browser thinks of it.
+
+    Args:
+        page: which loads once: tests leave it as they found it, or say that it is not as it was.
+        home: its address.
+        example: that is shown, as it came.
+        outside: addresses that the page asked for elsewhere.
+        errors: of its scripts.
+    """
 
     page: Page
     home: str
+    example: int | None = None
     outside: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -49,9 +55,22 @@ class User:
         if not url.startswith((self.home, "data:", "blob:")):
             self.outside.append(url)
 
-    def pick(self, example: int) -> None:
-        self.page.locator(f"[data-example='{example}']").click()
-        expect(self.page.locator("#stage .frame")).to_be_visible()
+    def begin(self) -> None:
+        """Have no picture."""
+        self.example = None
+        again = self.page.locator("#again")
+        if again.is_visible():
+            again.click()
+        expect(again).to_be_hidden()
+        expect(self.page.locator("#stage .frame")).to_be_hidden()
+
+    def see(self, example: int) -> None:
+        """Have an example, as it came."""
+        if self.example != example:
+            self.begin()
+            self.page.locator(f"[data-example='{example}']").click()
+            expect(self.page.locator("#stage .frame")).to_be_visible()
+            self.example = example
 
     def names(self) -> list[str]:
         """The names of the objects that are drawn, sorted."""
@@ -64,32 +83,23 @@ class User:
 
 
 @pytest.fixture(scope="module")
-def home(model: GroundedRAM) -> Iterator[str]:
-    """The address of a page of the counting model."""
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as made:
-        patch.setenv("GRADIO_TEMP_DIR", str(Path(made) / "files"))
-        page, address = open_page(model, Path(made))
-        yield address
-        page.close(verbose=False)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser without a window."""
-    if CHROMIUM is None:
-        pytest.skip("needs a browser: no chromium or google-chrome on the PATH")
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox"]  # which root may not use; the page is our own
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+def one_user(browser: Browser, home: str) -> Iterator[User]:
+    """A user at a wide screen."""
+    with visit(browser, home, viewport=WIDE) as one:
+        yield one
 
 
 @pytest.fixture
-def user(browser: Browser, home: str) -> Iterator[User]:
-    """A user at a wide screen; in the end, nothing may have gone wrong unseen."""
-    yield from visit(browser, home, viewport=WIDE)
+def user(one_user: User) -> Iterator[User]:
+    """The user; in the end, nothing may have gone wrong unseen."""
+    yield one_user
+    assert one_user.outside == []
+    assert one_user.errors == []
 
 
+@contextmanager
 def visit(browser: Browser, home: str, **options: Any) -> Iterator[User]:
+    """Load the page for another user."""
     context = browser.new_context(**options)
     context.set_default_timeout(TIMEOUT_MS)
     expect.set_options(timeout=TIMEOUT_MS)
@@ -107,6 +117,7 @@ def test_a_picture_is_dropped_labelled_and_taken_home(
     user: User, model: GroundedRAM, picture: Path, tmp_path: Path
 ) -> None:
     page = user.page
+    user.begin()
     assert page.title() == "grounded-ram"
     assert "picture-book things" in page.locator(".caution").inner_text()
     page.set_input_files("#drop input[type=file]", picture)
@@ -131,7 +142,7 @@ def test_a_picture_is_dropped_labelled_and_taken_home(
 def test_switches_and_sliders_change_the_overlay_and_ask_no_network(
     user: User, model: GroundedRAM
 ) -> None:
-    user.pick(0)
+    user.see(0)
     page, before = user.page, user.names()
     asked = model.detector.calls
     cup = page.locator("[data-tag='cup']")
@@ -143,15 +154,20 @@ def test_switches_and_sliders_change_the_overlay_and_ask_no_network(
     expect(page.locator("#stage .name", has_text="cup")).to_have_count(1)
     assert user.names() == before
     slider = page.locator("#slide-box input[type=number]")
+    usual = slider.input_value()
     slider.fill("0.85")
     slider.press("Enter")
     expect(page.locator("#stage .object")).not_to_have_count(len(before))
     assert 0 < len(user.names()) < len(before)
+    slider.fill(usual)
+    slider.press("Enter")
+    expect(page.locator("#stage .object")).to_have_count(len(before))
+    assert user.names() == before
     assert model.detector.calls == asked
 
 
 def test_a_word_of_ones_own_is_looked_for_and_stays_a_text(user: User, model: GroundedRAM) -> None:
-    user.pick(0)
+    user.see(0)
     page, asked = user.page, model.detector.calls
     word = "<img src=x onerror=a=1>${a=1}"
     page.locator("#words input, #words textarea").fill(word)
@@ -166,7 +182,7 @@ def test_a_word_of_ones_own_is_looked_for_and_stays_a_text(user: User, model: Gr
 
 
 def test_pointing_at_or_focusing_an_object_or_a_row_says_what_it_is(user: User) -> None:
-    user.pick(0)
+    user.see(0)
     page = user.page
     card = page.locator("#stage .card:visible")
     cup = page.locator("#stage .object", has=page.locator("title", has_text="cup"))
@@ -187,7 +203,7 @@ def test_pointing_at_or_focusing_an_object_or_a_row_says_what_it_is(user: User) 
 
 
 def test_tags_far_below_their_thresholds_are_shown_on_demand(user: User) -> None:
-    user.pick(0)
+    user.see(0)
     chips = user.page.locator("#tags .chip:visible")
     every = user.page.locator("#tags .chip").count()
     few = chips.count()
@@ -203,21 +219,22 @@ def test_a_broken_file_is_told_in_words_and_the_next_picture_works(
 ) -> None:
     broken = tmp_path / "holiday.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n nonsense")
+    user.begin()
     user.page.set_input_files("#drop input[type=file]", broken)
     message = user.page.locator("#message [role=alert]")
     expect(message).to_contain_text("'holiday.png' cannot be")
     expect(message).to_contain_text("save it anew")
     assert "Traceback" not in user.page.inner_text("body")
-    user.pick(3)
+    user.see(3)
     expect(message).to_have_count(0)
 
 
 def test_two_users_see_their_own_pictures_on_a_telephone_without_sideways_scrolling(
     user: User, browser: Browser, home: str
 ) -> None:
-    user.pick(0)
-    first = user.names()
-    for other in visit(browser, home, viewport=NARROW, has_touch=True, color_scheme="dark"):
+    user.see(0)
+    first, telephone = user.names(), {"has_touch": True, "color_scheme": "dark"}
+    with visit(browser, home, viewport=NARROW, **telephone) as other:
         assert other.overflow() <= 0
         other.page.locator("[data-example='3']").tap()
         expect(other.page.locator("#stage .frame")).to_be_visible()
@@ -236,14 +253,22 @@ def test_two_users_see_their_own_pictures_on_a_telephone_without_sideways_scroll
     user.page.locator("[data-tag='cup']").click()
     expect(user.page.locator("#stage .name", has_text="cup")).to_have_count(0)
     assert {*first} - {"cup"} <= {*user.names()}
+    user.example = None
 
 
-def test_nothing_of_a_user_lies_where_another_could_guess_it(user: User, home: str) -> None:
-    user.pick(0)
-    for address in ("gradio_api/info", "config"):
-        answer = user.page.request.get(f"{home}{address}")
-        assert "session-" not in answer.text()
-    named = user.page.request.get(f"{home}gradio_api/info").json()
+def test_nothing_of_a_user_lies_where_another_could_get_it(
+    user: User, home: str, kept: Path
+) -> None:
+    user.see(0)
+    folders = list((kept / "sessions").iterdir())
+    pictures = [path for folder in folders for path in folder.iterdir()]
+    assert pictures != []
+    for path in pictures:
+        assert requests.get(f"{home}gradio_api/file={path}", timeout=30).status_code == 403
+    for address in ("", "gradio_api/info", "config"):
+        text = requests.get(f"{home}{address}", timeout=30).text
+        assert [folder.name for folder in folders if folder.name in text] == []
+    named = requests.get(f"{home}gradio_api/info", timeout=30).json()
     assert named["named_endpoints"] == {}
 
 

@@ -135,6 +135,21 @@ def test_a_tag_that_the_picture_does_not_have_cannot_be_switched(make: Make) -> 
         make().toggle("unicorn", on=True)
 
 
+def test_a_switch_that_fails_stays_where_it_was(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = make()
+    on, before = session.on, session.annotation
+
+    def fail(**options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(session.exploration, "decide", fail)
+    with pytest.raises(MemoryError):
+        session.toggle("cup", on=False)
+    assert (session.on, session.annotation) == (on, before)
+
+
 def test_only_what_runs_networks_waits_for_other_users(make: Make) -> None:
     session = make()
     with session._gate:

@@ -1,4 +1,4 @@
-"""How the events of the batch tab run, and which errors they show instead of ending by them."""
+"""How the events of the page run, and which errors they show instead of ending by them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LIGHT: dict[str, Any] = {
     "show_progress": "hidden",
     "concurrency_limit": None,
 }
-"""Events that take no longer than drawing some pictures."""
+"""Events that need no network, and take no longer than drawing some pictures: at once, unseen."""
 
 SHOWN = (GroundedRAMError, OSError)
 """What a visitor is told of: bad input, files that are gone, a full disk."""
