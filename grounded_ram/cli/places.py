@@ -10,13 +10,16 @@ from pathlib import Path
 from grounded_ram.disk import DiskFullError, is_full
 from grounded_ram.errors import GroundedRAMError, InputError
 
+GO_ON = "the same command again to go on"
+
 
 @contextmanager
-def writing_into(folder: Path) -> Iterator[None]:
+def writing_into(folder: Path, again: str = GO_ON) -> Iterator[None]:
     """Make sure that the folder of -o can be written, and say so of what goes wrong meanwhile.
 
     Args:
         folder: it need not be there yet, and is not made; drafts may lie beside it.
+        again: what to type when there is room again.
 
     Raises:
         InputError: it cannot be made or written.
@@ -29,7 +32,7 @@ def writing_into(folder: Path) -> Iterator[None]:
     except GroundedRAMError:
         raise
     except OSError as error:
-        raise _told(error, folder) from error
+        raise _told(error, folder, again) from error
 
 
 def check_folder(folder: Path) -> None:
@@ -52,19 +55,19 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
-def _told(error: OSError, folder: Path) -> OSError | GroundedRAMError:
+def _told(error: OSError, folder: Path, again: str) -> OSError | GroundedRAMError:
     """Return an error that says what to do, where it comes of writing into a folder."""
     if is_full(error):
         return DiskFullError(
             f"the disk is full: {error}. What was done before is kept in {folder}; make room, and "
-            "type the same command again to go on"
+            f"type {again}"
         )
     names = [name for name in (error.filename, error.filename2) if isinstance(name, (str, Path))]
     if not any(_is_ours(Path(name).absolute(), folder.absolute()) for name in names):
         return error
     return GroundedRAMError(
-        f"{str(folder)!r} cannot be written any more: {error}. Make it writable and type the same "
-        "command again to go on, or choose another folder with -o"
+        f"{str(folder)!r} cannot be written any more: {error}. Make it writable and type {again}, "
+        "or choose another folder with -o"
     )
 
 

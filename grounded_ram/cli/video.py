@@ -29,7 +29,6 @@ from grounded_ram.cli.options import (
 )
 from grounded_ram.cli.places import writing_into
 from grounded_ram.cli.watching import interruptible
-from grounded_ram.disk import DiskFullError, is_full
 from grounded_ram.presets import Preset, resolve_preset
 
 if TYPE_CHECKING:
@@ -84,6 +83,8 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")
 ]
 
+ANEW = "the command again, with --overwrite, to annotate the video anew"
+
 
 def video(
     source: Source,
@@ -115,7 +116,7 @@ def video(
     """
     row = adjusted(resolve_preset(preset), tag_threshold, box_threshold, rules)
     asked = split_tags(tags)
-    with terminal.clean_stdout(), writing_into(output), _from_the_start():
+    with terminal.clean_stdout(), writing_into(output, ANEW):
         from grounded_ram.pipeline import GroundedRAM
         from grounded_ram.video.annotate import check_video
         from grounded_ram.video.result import Choices
@@ -143,24 +144,6 @@ def video(
     _show(result, as_json=as_json)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
-
-
-@contextmanager
-def _from_the_start() -> Iterator[None]:
-    """Say of a full disk what helps: unlike the commands that label folders, this one begins anew.
-
-    Raises:
-        DiskFullError: the disk became full.
-    """
-    try:
-        yield
-    except OSError as error:
-        if not is_full(error):
-            raise
-        raise DiskFullError(
-            f"the disk is full: {error}. Make room, and annotate the video anew: type the command "
-            "again, with --overwrite"
-        ) from error
 
 
 def _fetch(model: GroundedRAM, preset: Preset, *, tagger: bool) -> None:

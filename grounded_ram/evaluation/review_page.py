@@ -23,9 +23,9 @@ import grounded_ram
 from grounded_ram.evaluation.exhibits import Exhibit
 from grounded_ram.evaluation.review import Review
 from grounded_ram.evaluation.tally import Histogram, median
+from grounded_ram.evaluation.templates import environment
 from grounded_ram.evaluation.tiles import Tile, View, draw_tiles
 from grounded_ram.export.files import replacing
-from grounded_ram.overlay import color_of
 
 MOST_PICTURE_BYTES = 16_000_000
 """What all pictures of a page take together; the text takes a few million bytes at most."""
@@ -37,8 +37,6 @@ BARS = 25
 MOST_FACTS = 200
 MOST_COPIES = 20
 """Names that are listed of one group of duplicates."""
-LONGEST = 200
-"""Characters of a text that are shown."""
 
 WHOLE = View(side=360)
 IN_CONTEXT = View(side=320, context=3.5, aspect=4 / 3)
@@ -92,15 +90,6 @@ def render(review: Review, *, title: str = "Review of a labelled dataset") -> st
     )
 
 
-def visible(text: str) -> str:
-    """Write out what cannot be seen, such as line ends, and cut the middle of a long text."""
-    if len(text) > LONGEST:
-        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
-
-
 def _views(review: Review) -> Iterator[tuple[Exhibit, View]]:
     """Name what the page shows and how, the most important first."""
     for exhibit in review.sample:
@@ -115,35 +104,20 @@ def _views(review: Review) -> Iterator[tuple[Exhibit, View]]:
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(_asset),
-        finalize=_finalize,
-    )
-    environment.filters.update(
+    return environment(
+        _asset,
         bars=_bars,
-        color=_color,
         count="{:,}".format,
         median=_median,
         picture_of=_picture_of,
-        score="{:.2f}".format,
         sentence=_sentence,
         tally=_tally,
         word=_word,
     )
-    return environment
 
 
 def _asset(name: str) -> str:
     return (files("grounded_ram") / "assets" / "review" / name).read_text("utf-8")
-
-
-def _finalize(value: object) -> object:
-    """Make every text of others visible, wherever it stands."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _bars(histogram: Histogram) -> Markup:
@@ -162,10 +136,6 @@ def _bars(histogram: Histogram) -> Markup:
 def _median(histogram: Histogram) -> str:
     middle = median(histogram)
     return "" if math.isnan(middle) else f"{middle:.2f}"
-
-
-def _color(label: str) -> Markup:
-    return Markup("#{:02x}{:02x}{:02x}").format(*color_of(label))
 
 
 def _picture_of(tile: Tile) -> Markup:

@@ -16,7 +16,8 @@ import pytest
 from grounded_ram.annotation import Annotation, Reason, Rejected
 from grounded_ram.evaluation import review_page
 from grounded_ram.evaluation.review import Review, collect
-from grounded_ram.evaluation.review_page import render, visible, write_report
+from grounded_ram.evaluation.review_page import render, write_report
+from grounded_ram.evaluation.templates import visible
 from grounded_ram.export.dataset import Dataset
 from tests.evaluation.picture_files import on_disk
 from tests.hand_annotation import rectangle, ring

@@ -7,9 +7,9 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
+from markupsafe import escape
 
-from grounded_ram.evaluation.review_page import visible
+from grounded_ram.evaluation.templates import environment
 from grounded_ram.overlay import color_of
 
 
@@ -23,11 +23,6 @@ def asset(name: str) -> str:
     return (files("grounded_ram") / "assets" / "page" / name).read_text("utf-8")
 
 
-def hex_color(name: str) -> str:
-    """Return the colour of objects of a name as "#rrggbb", the one of its overlay."""
-    return "#{:02x}{:02x}{:02x}".format(*color_of(name))
-
-
 def ink_on(name: str) -> str:
     """Return black or white, whichever can be read on the colour of a name."""
     red, green, blue = color_of(name)
@@ -36,18 +31,4 @@ def ink_on(name: str) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(asset),
-        finalize=_finalize,
-    )
-    environment.filters.update(color=hex_color, exact=escape, ink=ink_on, score="{:.2f}".format)
-    return environment
-
-
-def _finalize(value: object) -> object:
-    """Make every text of others visible, wherever it stands."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return environment(asset, exact=escape, ink=ink_on)
