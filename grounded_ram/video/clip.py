@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from grounded_ram.autolabel.videos import announced_frames, fault_of, opened, picture_of, second_of
+from grounded_ram.decoding import open_picture
 from grounded_ram.errors import InputError
 from grounded_ram.images import Image
 
@@ -58,7 +59,8 @@ class Clip:
             InputError: there is no such file, or no frame can be read.
         """
         if not path.is_file():
-            raise InputError(f"expected a video file, got {str(path)!r}, which is no file")
+            raise InputError(f"expected a video, but there is no file {str(path)!r}")
+        _refuse_picture(path)
         with opened(path) as video:
             frame = picture_of(video) if video.grab() else None
             if frame is None:
@@ -136,3 +138,20 @@ class Reading:
         if frame.shape[:2] != (height, width):  # a stream may change its size on its way
             frame = np.asarray(cv2.resize(frame, (width, height)), np.uint8)
         return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _refuse_picture(path: Path) -> None:
+    """Refuse what OpenCV would read as a video of one frame.
+
+    Raises:
+        InputError: it is a picture, and no animation.
+    """
+    try:
+        with path.open("rb") as stream, open_picture(stream, str(path)) as picture:
+            frames = getattr(picture, "n_frames", 1)
+    except InputError:
+        return
+    if frames == 1:
+        raise InputError(
+            f"{path}: expected a video, got a picture; type: grounded-ram annotate {path}"
+        )

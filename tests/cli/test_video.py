@@ -123,7 +123,7 @@ def test_a_video_without_an_ending_is_not_taken_for_results(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("none.mp4", "expected a video file, got 'none.mp4', which is no file"),
+        ("none.mp4", "expected a video, but there is no file 'none.mp4'"),
         ("text.mp4", "text.mp4: damaged, or no video: no frame can be read"),
     ],
 )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import grounded_ram.video.clip
@@ -110,5 +111,12 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a video file, got '.*none\.mp4'"):
+    with pytest.raises(InputError, match=r"expected a video, but there is no file '.*none\.mp4'"):
         Clip.open(tmp_path / "none.mp4")
+
+
+def test_a_picture_is_no_video_of_one_frame(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    PIL.Image.new("RGB", (32, 24)).save(path)
+    with pytest.raises(InputError, match="got a picture; type: grounded-ram annotate"):
+        Clip.open(path)

@@ -87,7 +87,11 @@ async def read(request: Request, settings: Settings, kind: type[OptionsT]) -> Gi
             await form.close()
     if media == JSON:
         return await asyncio.to_thread(_of_json, await request.body(), settings, kind)
-    raise Problem("unsupported_media_type", f"expected a body of {FORM} or {JSON}, got {media!a}")
+    raise Problem(
+        "unsupported_media_type",
+        f"expected a body of {FORM} with the picture as file, as curl -F file=@picture.jpg sends "
+        f"it, or of {JSON} with it as image in base64; got {media!a}",
+    )
 
 
 def clean_name(name: str | None) -> str | None:
