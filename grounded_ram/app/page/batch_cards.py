@@ -147,9 +147,16 @@ def facts_html(item: QueueItem, annotation: Annotation, decision: Decision | Non
     )
 
 
-def counts_html(counts: Mapping[str, int], place: int | None) -> str:
-    """Say how many objects of the queue were decided on, and how many are left."""
-    return render("batch-counts.html", counts=counts, total=sum(counts.values()), place=place)
+def counts_html(run: OpenRun, place: int | None) -> str:
+    """Say how many objects were decided on, of the queue and of the run, and how many are left."""
+    counts = run.counts()
+    total = sum(counts.values())
+    return render("batch-counts.html", counts=counts, total=total, place=place, run=run)
+
+
+def finished_html() -> str:
+    """Say, in the place of an object, that no object of the queue is undecided."""
+    return render("batch-finished.html")
 
 
 def written_html(written: Mapping[str, Written]) -> str:

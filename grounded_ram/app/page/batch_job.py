@@ -52,6 +52,7 @@ class Progress:
         done: pictures that it labelled itself,
         failed: and those that gave nothing.
         objects: found in them.
+        run_objects: found in all pictures of the run; None until the summary is written.
         seconds: it has been labelling.
         message: what it waits for, or why it failed.
     """
@@ -63,6 +64,7 @@ class Progress:
     done: int = 0
     failed: int = 0
     objects: int = 0
+    run_objects: int | None = None
     seconds: float = 0.0
     message: str = ""
 
@@ -236,6 +238,7 @@ class LabelJob:
         summary = write_summary(self.run, self.run.dataset(), self._aside)
         if not summary["pictures"] and not summary["failed"]:
             raise InputError("there were no pictures to label in what was named")
+        self._tell(run_objects=summary["objects"])
 
     def _tell(self, **changes: object) -> None:
         with self._telling:

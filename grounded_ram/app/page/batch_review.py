@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import gradio as gr
 from grounded_ram.app.page.batch_cards import (
     counts_html,
     facts_html,
+    finished_html,
     message_html,
     names_html,
     object_html,
@@ -79,6 +79,7 @@ class Review:
         return [
             *(self.desk, self.counts, self.message, self.body, self.picture, self.facts),
             *(self.undo, self.to, self.names),
+            *(self.accept, self.reject, self.skip, self.rename),
         ]
 
     @classmethod
@@ -144,17 +145,24 @@ class Review:
         def more(
             at: Opened | None,
             label: str,
+            desk: Desk,
             progress: gr.Progress = gr.Progress(),  # noqa: B008  # gradio finds it there
         ) -> list[Any]:
             try:
                 if (run := runs.of(at)) is not None:
                     run.fill(label, reading(progress))
-                return changes(run, Desk())
+                return changes(run, replace(desk, item=None))
             except SHOWN as error:
                 return failed(error)
 
         how = {**LIGHT, "show_progress": "full", "show_progress_on": self.counts}
-        gr.on([self.label.input, self.more.click], more, [opened, self.label], self.shown, **how)
+        gr.on(
+            [self.label.input, self.more.click],
+            more,
+            [opened, self.label, self.desk],
+            self.shown,
+            **how,
+        )
 
 
 def reading(progress: gr.Progress) -> Callable[[int, int], None]:
@@ -181,33 +189,43 @@ def changes(run: OpenRun | None, desk: Desk, trouble: str = "") -> list[Any]:
         desk: where the visitor is; what it says of another run is dropped.
         trouble: what is to be said besides.
     """
-    queue: Sequence[QueueItem] = () if run is None else run.queue
     message = gr.HTML(message_html("Not done", trouble), visible=True) if trouble else _silent()
     done = () if run is None or desk.folder != run.run.folder else desk.done
-    if run is None or not queue:
-        counts = counts_html(Counter(), None) if run is not None else ""
-        nothing = [gr.HTML(""), gr.HTML(""), gr.Button(interactive=False), "", gr.HTML("")]
-        desk = Desk(None if run is None else run.run.folder, None, done)
-        return [desk, gr.HTML(counts), message, gr.Row(visible=False), *nothing]
-    place = queue.index(desk.item) if desk.item in queue else 0
-    item = queue[place]
+    if run is None:
+        return [Desk(), gr.HTML(""), message, gr.Row(visible=False), *_nothing(done)]
+    queue = list(run.queue)
+    item = desk.item if desk.item in queue else _undecided(run, queue, -1)
+    desk = Desk(run.run.folder, item, done)
+    if item is None:
+        row = gr.Row(visible=bool(queue or done))  # of nothing there is nothing to undo
+        return [desk, gr.HTML(counts_html(run, None)), message, row, *_nothing(done)]
     return [
-        Desk(run.run.folder, item, done),
-        gr.HTML(counts_html(run.counts(), place)),
+        desk,
+        gr.HTML(counts_html(run, queue.index(item))),
         message,
         gr.Row(visible=True),
         gr.HTML(object_html(run, item)),
         gr.HTML(facts_html(item, run.labelled(item), run.decision(item))),
         gr.Button(interactive=bool(done)),
-        "",
+        gr.Textbox("", interactive=True),
         gr.HTML(names_html(run.suggestions(item))),
+        *(gr.Button(interactive=True) for _ in range(4)),
+    ]
+
+
+def _nothing(done: tuple[QueueItem, ...]) -> list[Any]:
+    """Return the changes that show no object: all that is left to do is Undo."""
+    return [
+        *(gr.HTML(finished_html()), gr.HTML(""), gr.Button(interactive=bool(done))),
+        *(gr.Textbox("", interactive=False), gr.HTML("")),
+        *(gr.Button(interactive=False) for _ in range(4)),
     ]
 
 
 def failed(error: Exception) -> list[Any]:
     """Return the changes of ``Review.shown`` that say what went wrong, and leave the rest."""
     message = gr.HTML(message_html("Not done", str(error)), visible=True)
-    return [gr.skip(), gr.skip(), message, *(gr.skip() for _ in range(6))]
+    return [gr.skip(), gr.skip(), message, *(gr.skip() for _ in range(10))]
 
 
 def _decide(
@@ -219,8 +237,9 @@ def _decide(
             return changes(run, desk)
         if desk.folder != run.run.folder:
             return changes(run, Desk(), ELSEWHERE)
-        run.decide(desk.item, choice, to)
-        return changes(run, _onward(run, replace(desk, done=(*desk.done, desk.item))))
+        if run.decide(desk.item, choice, to):
+            desk = replace(desk, done=(*desk.done, desk.item))
+        return changes(run, _onward(run, desk))
     except SHOWN as error:
         return failed(error)
 
@@ -234,7 +253,7 @@ def _skip(runs: Runs, opened: Opened | None, desk: Desk) -> list[Any]:
 
 
 def _undo(runs: Runs, opened: Opened | None, desk: Desk) -> list[Any]:
-    """Take the last decision back, and show its object if the queue still has it."""
+    """Take the last decision back, and show its object again."""
     try:
         run = runs.of(opened)
         if run is None or not desk.done:
@@ -243,8 +262,8 @@ def _undo(runs: Runs, opened: Opened | None, desk: Desk) -> list[Any]:
             return changes(run, Desk(), ELSEWHERE)
         *before, last = desk.done
         run.decide(last, None)
-        item = last if last in run.queue else desk.item
-        return changes(run, Desk(desk.folder, item, tuple(before)))
+        run.requeue(last)
+        return changes(run, Desk(desk.folder, last, tuple(before)))
     except SHOWN as error:
         return failed(error)
 
@@ -252,10 +271,14 @@ def _undo(runs: Runs, opened: Opened | None, desk: Desk) -> list[Any]:
 def _onward(run: OpenRun, desk: Desk) -> Desk:
     """Go to the next undecided object, from the start where the queue is another one by now."""
     queue = list(run.queue)
-    decided = [run.decision(item) is not None for item in queue]
     place = queue.index(desk.item) if desk.item in queue else -1
-    found = next_undecided(decided, place)
-    return desk if found is None else replace(desk, item=queue[found])
+    return replace(desk, item=_undecided(run, queue, place))
+
+
+def _undecided(run: OpenRun, queue: list[QueueItem], after: int) -> QueueItem | None:
+    """Return the next undecided object of a queue; None where all are decided on."""
+    found = next_undecided([run.decision(item) is not None for item in queue], after)
+    return None if found is None else queue[found]
 
 
 def _silent() -> gr.HTML:

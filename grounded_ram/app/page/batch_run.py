@@ -88,6 +88,7 @@ class OpenRun:
         failures: name and reason of each picture that failed.
         labels: how many pictures have each label, once ``read`` has ended; the most frequent first.
         queue: what to decide on.
+        objects: how many there are as the models labelled, once ``read`` has ended.
 
     Raises:
         InputError: no run lies there, or it is damaged.
@@ -100,6 +101,7 @@ class OpenRun:
         self.failures = self.run.failures()
         self.labels: dict[str, int] = {}
         self.queue: list[QueueItem] = []
+        self.objects = 0
         self._is_read = False
         self._labels_of: dict[str, tuple[str, ...]] = {}
         self._queued: dict[str, Annotation] = {}
@@ -115,12 +117,15 @@ class OpenRun:
             if self._is_read:
                 return
             total = READINGS * len(self.names)
-            labels_of = {}
+            labels_of, objects = {}, 0
             for done, name in enumerate(self.names, start=1):
-                labels_of[name] = _labels(self.annotation(name))
+                found = self.annotation(name, reviewed=False)
+                objects += len(found.detections)
+                with self._deciding:
+                    labels_of[name] = _labels(self.reviews.apply(found))
                 on_read(done, total)
             with self._deciding:
-                self._labels_of = labels_of
+                self._labels_of, self.objects = labels_of, objects
                 self._count()
             self._fill("", lambda done: on_read(len(self.names) + done, total))
             self._is_read = True
@@ -184,8 +189,22 @@ class OpenRun:
         """Return what was decided on an object."""
         return self.reviews.decision_of(self.labelled(item), item.row)
 
-    def decide(self, item: QueueItem, choice: Choice | None, to: str = "") -> None:
+    @property
+    def decided(self) -> int:
+        """Return how many objects of the run were decided on, in whatever queue."""
+        return min(len(self.reviews), self.objects)
+
+    def requeue(self, item: QueueItem) -> None:
+        """Put an object in front of the queue if it is not in it."""
+        with self._deciding:
+            if item not in self.queue:
+                found = self.annotation(item.name, reviewed=False)
+                self.queue, self._queued[item.name] = [item, *self.queue], found
+
+    def decide(self, item: QueueItem, choice: Choice | None, to: str = "") -> bool:
         """Write a decision down, or take it back; it is on the disk when this returns.
+
+        Returns whether anything was written: what was decided already is not decided again.
 
         Args:
             item: the object.
@@ -202,6 +221,9 @@ class OpenRun:
         if list(found.detections.data["class_name"][item.row : item.row + 1]) != [item.label]:
             raise InputError(f"{item.name!r} was labelled anew since; press Look for more")
         with self._deciding:
+            self.reviews.refresh()  # other processes decide, too
+            if self.reviews.decision_of(found, item.row) == _decision(item, choice, to):
+                return False
             if choice is None:
                 self.reviews.undo(found, item.row)
             else:
@@ -209,6 +231,7 @@ class OpenRun:
             if self._labels_of:
                 self._labels_of[item.name] = _labels(self.reviews.apply(found))
                 self._count()
+            return True
 
     def counts(self) -> Counter[str]:
         """Count the decisions on the queue by kind; those that are left as "left"."""
@@ -246,6 +269,14 @@ class OpenRun:
             )
             for name, exporter in exporters.items()
         }
+
+
+def _decision(item: QueueItem, choice: Choice | None, to: str) -> Decision | None:
+    """Return what a choice comes to: an object that keeps its name by a renaming is accepted."""
+    if choice != "rename":
+        return None if choice is None else Decision(choice)
+    to = to.strip()
+    return Decision("accept") if to == item.label else Decision("rename", to)
 
 
 def _labels(annotation: Annotation) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from grounded_ram.app.page.batch_job import LabelJob, folder_of, sources_of, words_of
 from grounded_ram.app.page.batch_run import OpenRun
+from grounded_ram.autolabel.run_folder import CONFIG
 from grounded_ram.errors import InputError
 from grounded_ram.pipeline import GroundedRAM
 
@@ -79,6 +80,10 @@ class Runs:
         Raises:
             InputError: no run lies there, or it is damaged.
         """
+        if not (folder / CONFIG).exists():
+            raise InputError(
+                f"there is no run in {str(folder)!r}; name a folder with pictures and press Label"
+            )
         run = OpenRun(folder)
         with self._lock:
             self._number += 1

@@ -189,7 +189,7 @@ def _written(reply: Reply) -> list[Any]:
         gr.Button(visible=True),
         gr.Column(visible=True),
         gr.HTML(tags_html(groups)),
-        gr.HTML(findings_html(annotation), visible=True),
+        gr.HTML(findings_html(annotation, session.below), visible=True),
     ]
 
 

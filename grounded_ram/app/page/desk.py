@@ -14,7 +14,7 @@ from grounded_ram.app.page.downloads import DOWNLOADS, copy_into, safe_name
 from grounded_ram.app.page.examples import draw_examples
 from grounded_ram.app.page.session import Session, Settings, own_folder, remove
 from grounded_ram.disk import is_full
-from grounded_ram.errors import GroundedRAMError
+from grounded_ram.errors import GroundedRAMError, InputError
 from grounded_ram.pipeline import GroundedRAM
 
 LOG = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class Desk:
             text = _told(error)
             if folder is not None:
                 text = text.replace(str(folder / safe_name(name)), name)
-            return Reply(now, title="This picture cannot be used", text=f"{text} {ADVICE}")
+            return Reply(now, title="This picture cannot be used", text=text + _advice(error))
         finally:
             if session is None and folder is not None:
                 remove(folder)
@@ -165,6 +165,12 @@ class Desk:
         with self._keeping:
             self._kept.pop(session, None)
         session.close()
+
+
+def _advice(error: Exception) -> str:
+    """Say what to do with a file that cannot be read; of one too large, the error itself does."""
+    is_of_file = isinstance(error, InputError) and "make it smaller" not in str(error)
+    return f" {ADVICE}" if is_of_file else ""
 
 
 def _told(error: Exception) -> str:

@@ -25,7 +25,7 @@ EMPTY = "#Drop a picture, or pick an example\nYou can also paste one, or take on
 
 STAGE = (
     '<div class="frame" style="aspect-ratio:${width}/${height};'
-    'inline-size:min(100%, 72vh * ${width} / ${height})">'
+    'inline-size:min(100%, var(--most, 72vh) * ${width} / ${height})">'
     '<img src="${picture}" alt="The picture">${value}</div>'
 )
 SWITCH_SCRIPT = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -10,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grounded_ram.annotation import Annotation
+from grounded_ram.annotation import Annotation, Reason
 from grounded_ram.app.page.stage import picture_uri
 from grounded_ram.errors import InputError
 from grounded_ram.exploration import Exploration
@@ -22,6 +23,9 @@ MOST_WORDS = 40
 
 LONGEST_WORD = 80
 """In characters."""
+
+SEPARATORS = re.compile(r"[,;\n]|\.(?=\s|$)")
+"""What stands between two words: detectors end a name at a full stop, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,7 @@ class Session:
     Attributes:
         annotation: the labels as they stand.
         picture: the picture as the page shows it, a data URI.
+        below: names without a box above the threshold that have one below it.
         words: the user's own, in the order in which they came.
     """
 
@@ -85,6 +90,7 @@ class Session:
         self._own = threading.Lock()  # an exploration is for one thread at a time
         self.picture = picture_uri(exploration.image.pixels)
         self.annotation: Annotation
+        self.below: frozenset[str] = frozenset()
         self._decide(runs_networks=False)
 
     @property
@@ -110,7 +116,7 @@ class Session:
                 raise
 
     def add(self, text: str) -> None:
-        """Look for words of the user's own, with commas between them.
+        """Look for words of the user's own, with commas or full stops between them.
 
         Raises:
             InputError: there is none, one is too long, or there are too many.
@@ -162,15 +168,33 @@ class Session:
         settings = self._settings
         new = runs_networks and not self.on <= self._tried
         with self._gate if new or settings.rules.crop_check != "off" else nullcontext():
-            done = self.exploration.decide(
-                without=self._off,
-                also=self._on - self._fired(),
-                tag_threshold=settings.tag_threshold,
-                box_threshold=max(settings.box_threshold, self.exploration.box_floor),
-                rules=settings.rules,
-            )
+            done = self._decided(settings)
         self._tried |= self.on
+        self.below = self._below(done)
         self.annotation = replace(done, image=replace(done.image, file_name=self.name))
+
+    def _decided(self, settings: Settings) -> Annotation:
+        return self.exploration.decide(
+            without=self._off,
+            also=self._on - self._fired(),
+            tag_threshold=settings.tag_threshold,
+            box_threshold=max(settings.box_threshold, self.exploration.box_floor),
+            rules=settings.rules,
+        )
+
+    def _below(self, done: Annotation) -> frozenset[str]:
+        """Return the names whose boxes all score below the threshold; runs no network."""
+        without = _without_box(done)
+        if not without or self._settings.box_threshold <= self.exploration.box_floor:
+            return frozenset()
+        rules = replace(self._settings.rules, crop_check="off")
+        lowest = replace(self._settings, box_threshold=self.exploration.box_floor, rules=rules)
+        return without - _without_box(self._decided(lowest))
+
+
+def _without_box(annotation: Annotation) -> frozenset[str]:
+    reasons = annotation.ungrounded.items()
+    return frozenset(name for name, why in reasons if why in (Reason.NO_BOX, Reason.UNSEEN))
 
 
 def remove(folder: Path) -> None:
@@ -190,7 +214,7 @@ def _words(text: str) -> Sequence[str]:
     Raises:
         InputError: there is none, or one is too long or cannot be a name.
     """
-    words = list(dict.fromkeys(filter(None, (" ".join(w.split()) for w in text.split(",")))))
+    words = list(dict.fromkeys(filter(None, (" ".join(w.split()) for w in SEPARATORS.split(text)))))
     if not words:
         raise InputError("expected a word, as in: red car, tree")
     for word in words:

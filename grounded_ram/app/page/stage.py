@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,9 @@ SHOWN_WIDTH = 760
 
 LABEL_HEIGHT, LETTER_WIDTH, LABEL_PADDING = 20, 6.9, 14
 """Of labels, in CSS pixels."""
+
+BELOW = "its box scores below the threshold"
+"""Why a name has no object whose boxes only a slider keeps out."""
 
 COLUMNS = {
     "label_score": "combined",
@@ -124,13 +128,21 @@ def stage_html(annotation: Annotation) -> str:
     )
 
 
-def findings_html(annotation: Annotation) -> str:
-    """Return the lists below the picture: objects, rejected boxes, tags without an object."""
+def findings_html(annotation: Annotation, below: Collection[str] = ()) -> str:
+    """Return the lists below the picture: objects, rejected boxes, tags without an object.
+
+    Args:
+        annotation: of the picture.
+        below: names without an object whose boxes score below the threshold.
+    """
     return render(
         "findings.html",
         objects=objects_of(annotation),
         rejected=rejected_of(annotation),
-        ungrounded=[(name, str(reason)) for name, reason in annotation.ungrounded.items()],
+        ungrounded=[
+            (name, BELOW if name in below else str(reason))
+            for name, reason in annotation.ungrounded.items()
+        ],
     )
 
 

@@ -7,9 +7,9 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from markupsafe import escape
+from markupsafe import Markup, escape
 
-from grounded_ram.evaluation.templates import environment
+from grounded_ram.evaluation.templates import LONGEST, environment, visible
 from grounded_ram.overlay import color_of
 
 
@@ -31,4 +31,10 @@ def ink_on(name: str) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return environment(asset, exact=escape, ink=ink_on)
+    return environment(asset, exact=escape, whole=_whole, ink=ink_on)
+
+
+def _whole(text: str) -> Markup:
+    """Escape a sentence of ours, whatever names are in it, without cutting its middle out."""
+    parts = (text[start : start + LONGEST] for start in range(0, len(text), LONGEST))
+    return Markup("").join(visible(part) for part in parts)

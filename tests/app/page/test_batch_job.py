@@ -64,6 +64,7 @@ def test_a_job_that_is_stopped_is_gone_on_with(tmp_path: Path) -> None:
     second = label(tmp_path / "photos", tmp_path / "run").progress
     assert (second.state, second.reached) == ("done", 41)
     assert second.before == first.progress.done
+    assert second.run_objects == sum(Run(tmp_path / "run").dataset().objects.values())
     again = label(tmp_path / "photos", tmp_path / "run").progress
     assert (again.state, again.done, again.before, again.failed_before) == ("done", 0, 40, 1)
 

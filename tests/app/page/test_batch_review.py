@@ -96,3 +96,42 @@ def test_the_next_object_is_an_undecided_one_and_undo_leads_back(
     assert desk.item == run.queue[1]
     assert desk.done == (run.queue[0],)
     assert desk_of(_undo(runs, opened, desk)) == begin
+
+
+def test_a_review_ends_and_then_nothing_but_undo_changes_a_decision(
+    runs: Runs, tmp_path: Path
+) -> None:
+    opened, run = open_run(runs, tmp_path, "run", "apple", "car")
+    shown = changes(run, Desk())
+    assert "0 of 2 objects of the run" in shown[1].value
+    for _ in run.queue:
+        shown = _decide(runs, opened, desk_of(shown), "accept")
+    desk, before = desk_of(shown), decisions(run)
+    assert desk.item is None
+    assert "All of these are reviewed" in shown[4].value
+    assert "2 of 2 objects of the run" in shown[1].value
+    assert [button.interactive for button in shown[9:]] == [False] * 4
+    assert [_decide(runs, opened, desk, choice)[0] for choice in ("accept", "reject")] == [desk] * 2
+    assert desk_of(_skip(runs, opened, desk)) == desk
+    assert decisions(run) == before
+    run.fill("", lambda done, total: None)  # Look for more: the queue is empty now
+    shown = changes(run, Desk(desk.folder, None, desk.done))
+    assert "2 of 2 objects of the run" in shown[1].value
+    assert (shown[3].visible, shown[6].interactive) == (True, True)
+    shown = _undo(runs, opened, desk_of(shown))
+    assert desk_of(shown).item == desk.done[-1]
+    assert decisions(run) == [*before, (desk.done[-1].name, None)]
+    assert [button.interactive for button in shown[9:]] == [True] * 4
+
+
+def test_the_same_decision_again_adds_no_line_and_nothing_to_undo(
+    runs: Runs, tmp_path: Path
+) -> None:
+    opened, run = open_run(runs, tmp_path, "run", "apple", "car")
+    seen = desk_of(changes(run, Desk()))
+    assert seen.item is not None
+    run.decide(seen.item, "rename", "pear")  # another visitor
+    assert desk_of(_decide(runs, opened, seen, "rename", " pear ")).done == ()
+    assert len(decisions(run)) == 1
+    assert desk_of(_decide(runs, opened, seen, "reject")).done == (seen.item,)
+    assert len(decisions(run)) == 2

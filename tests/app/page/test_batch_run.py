@@ -271,3 +271,8 @@ def test_edited_folders_are_told() -> None:
     assert "/r/coco-2" in html
     assert "edited by hand" in html
     assert "a&lt;b&gt;.json" in html
+
+
+def test_a_folder_without_a_run_is_told_in_words_of_the_page(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="name a folder with pictures and press Label"):
+        new_runs().open(tmp_path)

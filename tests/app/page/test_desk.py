@@ -94,6 +94,8 @@ def test_a_picture_of_too_many_pixels_is_refused(plain: Path, tmp_path: Path) ->
     reply = upload(Desk(small, tmp_path / "small"), plain)
     assert reply.session is None
     assert "1000" in reply.text or "1,000" in reply.text
+    assert "make it smaller" in reply.text
+    assert "save it anew" not in reply.text
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,14 @@ def test_switches_and_sliders_change_the_overlay_and_ask_no_network(
     expect(page.locator("#stage .object")).to_have_count(len(before))
     assert user.names() == before
     assert model.detector.calls == asked
+    expect(page.locator("#fetch")).to_be_hidden()  # whatever gradio makes of an update
+    page.set_viewport_size({"width": 1280, "height": 600})
+    page.mouse.wheel(0, 150)
+    page.wait_for_function("window.scrollY >= 100")
+    top = page.evaluate("document.querySelector('#left').getBoundingClientRect().top")
+    page.mouse.wheel(0, -150)
+    page.set_viewport_size(WIDE)
+    assert top >= 0  # the picture stays in sight of the sliders
 
 
 def test_a_word_of_ones_own_is_looked_for_and_stays_a_text(user: User, model: GroundedRAM) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from grounded_ram.app.page.session import LONGEST_WORD, MOST_WORDS, Session, Settings, own_folder
+from grounded_ram.app.page.stage import findings_html
 from grounded_ram.errors import InputError
 from grounded_ram.exploration import Exploration
 from grounded_ram.pipeline import GroundedRAM
@@ -168,3 +169,24 @@ def test_closing_removes_the_folder(make: Make) -> None:
     session.close()
     session.close()
     assert not session.folder.exists()
+
+
+def test_words_end_at_a_full_stop_but_not_inside_a_number(make: Make) -> None:
+    session = make()
+    session.add("zebra. red 1.5 wagon.")
+    assert session.words == ["zebra", "red 1.5 wagon"]
+
+
+def test_a_box_below_the_slider_is_told_from_no_box_without_a_network(
+    make: Make, model: GroundedRAM
+) -> None:
+    session, settings = make(), Settings.of(model.preset)
+    before, asked = set(names(session)), calls(model)
+    session.change(replace(settings, box_threshold=0.99))
+    gone = before - set(names(session))
+    assert gone
+    assert gone & set(session.annotation.ungrounded) <= session.below != frozenset()
+    assert "its box scores below the threshold" in findings_html(session.annotation, session.below)
+    assert calls(model) == asked
+    session.change(settings)
+    assert not session.below & before

@@ -20,6 +20,7 @@ from grounded_ram.app.page.stage import (
     stage_html,
     svg_path,
 )
+from grounded_ram.app.page.templates import render
 from grounded_ram.evaluation.exhibits import outline
 from grounded_ram.export.shapes import region_of
 from tests.hand_annotation import annotate, rectangle
@@ -163,3 +164,15 @@ def test_the_picture_is_shown_no_larger_than_a_screen(
     picture = PIL.Image.open(io.BytesIO(base64.b64decode(data)))
     assert head == f"data:image/{kind.lower()};base64"
     assert (picture.format, picture.size) == (kind, shown)
+
+
+def test_a_message_is_shown_whole_and_as_text() -> None:
+    text = "".join(f"<b>{n}</b> & " for n in range(100))
+    page = Page(render("message.html", title="no", text=text))
+    assert text in page.text
+    assert [tag for tag, _ in page.tags if tag == "b"] == []
+
+
+def test_no_rejected_box_is_not_said_to_be_no_box() -> None:
+    html = findings_html(replace(some("dog"), rejected=()))
+    assert "Boxes below the threshold are not listed" in html
