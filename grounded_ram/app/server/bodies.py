@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -23,6 +24,7 @@ FORM, JSON = "multipart/form-data", "application/json"
 FORMATS = ("json", "coco", "yolo", "yolo-detect", "voc", "labelme", "overlay", "masks")
 
 _LONGEST_NAME = 100
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # as the OpenAPI's pattern has it
 _FIELDS = 20
 _LONGEST_FIELD = 2**14  # bytes
 
@@ -220,7 +222,7 @@ def clean_tags(tags: Sequence[str], settings: Settings) -> list[str]:
         )
     each: dict[str, str] = {}
     for name in map(str.strip, tags):
-        if not 0 < len(name) <= settings.max_tag_length or not name.isprintable():
+        if not 0 < len(name) <= settings.max_tag_length or _CONTROL.search(name):
             raise Problem(
                 "invalid",
                 f"tags: expected names of 1 to {settings.max_tag_length} printable characters, "

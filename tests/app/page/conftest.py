@@ -57,14 +57,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def kept() -> Iterator[Path]:
     """Where the page keeps what is its users'."""
     with tempfile.TemporaryDirectory() as made:
         yield Path(made)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def home(model: GroundedRAM, kept: Path) -> Iterator[str]:
     """The address of a page of the counting model."""
     with pytest.MonkeyPatch.context() as patch:
@@ -74,9 +74,9 @@ def home(model: GroundedRAM, kept: Path) -> Iterator[str]:
         page.close(verbose=False)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser without a window."""
+    """A browser without a window; no longer than a module, as Playwright's loop runs meanwhile."""
     if CHROMIUM is None:
         pytest.skip("needs a browser: no chromium or google-chrome on the PATH")
     with sync_playwright() as playwright:
