@@ -131,6 +131,11 @@ def color_of(name: str) -> tuple[int, int, int]:
     return PALETTE.by_idx(_palette_row(name)).as_rgb()
 
 
+def ink_of(name: str) -> tuple[int, int, int]:
+    """Return the RGB colour of text that can be read on the colour of a name."""
+    return TEXT_PALETTE.by_idx(_palette_row(name)).as_rgb()
+
+
 def line_thickness(size_hw: tuple[int, int]) -> int:
     """Return the width of box lines in pixels: 1 on thumbnails, 9 on 8K."""
     side = min(size_hw)

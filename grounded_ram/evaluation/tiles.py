@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import PIL.Image
 from grounded_ram.annotation import ImageFacts
 from grounded_ram.errors import InputError
 from grounded_ram.evaluation.exhibits import Exhibit, Outline
+from grounded_ram.export.files import data_uri
 from grounded_ram.images import Image, load_same
 from grounded_ram.overlay import color_of
 
@@ -113,7 +113,7 @@ def _draw(pixels: Image, exhibit: Exhibit, view: View) -> Tile:
         cut = np.asarray(cv2.resize(cut, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
     file = io.BytesIO()
     PIL.Image.fromarray(cut).save(file, "JPEG", quality=QUALITY)
-    data = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    data = data_uri(file.getvalue(), "image/jpeg")
     lines = (_line(one, (x0, y0), scale) for one in exhibit.outlines)
     return Tile(data, size_wh, tuple(line for line in lines if line.path))
 

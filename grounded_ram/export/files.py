@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import secrets
@@ -78,3 +79,8 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     return str(value)
+
+
+def data_uri(data: bytes, media_type: str) -> str:
+    """Return the bytes of a file as an address that holds them, for pages that load nothing."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from html import escape
 from io import BytesIO
@@ -10,6 +9,7 @@ from io import BytesIO
 import PIL.Image
 
 from grounded_ram.annotation import Annotation
+from grounded_ram.export.files import data_uri
 from grounded_ram.overlay import color_of
 
 SIDE = 1024
@@ -32,12 +32,12 @@ def to_html(annotation: Annotation) -> str:
     """Return the overlay and a table of the objects as HTML that loads nothing from elsewhere."""
     file = BytesIO()
     _overlay(annotation).save(file, "JPEG", quality=85)  # a fifth of what a photograph's PNG takes
-    image = b64encode(file.getvalue()).decode("ascii")
+    image = data_uri(file.getvalue(), "image/jpeg")
     title = escape(annotation.image.name, quote=True)
     return "\n".join(
         [
             "<div>",
-            f'<img alt="{title}" style="max-width: 100%" src="data:image/jpeg;base64,{image}">',
+            f'<img alt="{title}" style="max-width: 100%" src="{image}">',
             *_objects(annotation),
             *_tags(annotation),
             "</div>",

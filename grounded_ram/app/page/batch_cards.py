@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from grounded_ram.autolabel.reviewing import Decision
 from grounded_ram.errors import InputError
 from grounded_ram.evaluation.exhibits import exhibit_object, scores_of
 from grounded_ram.evaluation.tiles import View, draw_tiles
+from grounded_ram.export.files import data_uri
 
 THUMBNAIL, LARGE = 360, 1400
 """Longest sides of a picture in the gallery, and of the one that was chosen, in pixels."""
@@ -91,8 +91,7 @@ def draw_card(run: OpenRun, name: str, side: int = THUMBNAIL, *, names: bool = F
         return Card(name, "", labels, str(error))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=QUALITY)
-    data = base64.b64encode(file.getvalue()).decode()
-    return Card(name, f"data:image/jpeg;base64,{data}", labels)
+    return Card(name, data_uri(file.getvalue(), "image/jpeg"), labels)
 
 
 def gallery_html(run: OpenRun, page: Page) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import PIL.Image
 
 from grounded_ram.app.page.templates import render
-from grounded_ram.export.files import write_picture
+from grounded_ram.export.files import data_uri, write_picture
 from grounded_ram.scenes.scene import make_scene
 
 SEEDS = (2, 8, 9, 13, 17, 20)
@@ -41,8 +40,5 @@ def draw_examples(folder: Path) -> list[Example]:
 
 def examples_html(examples: Sequence[Example]) -> str:
     """Return buttons that show the scenes."""
-    pictures = [
-        (f"data:image/png;base64,{base64.b64encode(one.path.read_bytes()).decode()}", one.caption)
-        for one in examples
-    ]
+    pictures = [(data_uri(one.path.read_bytes(), "image/png"), one.caption) for one in examples]
     return render("examples.html", pictures=pictures)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from grounded_ram.annotation import Alternatives, Annotation, Rejected
 from grounded_ram.app.page.templates import render
 from grounded_ram.evaluation.exhibits import Points, outline, scores_of
+from grounded_ram.export.files import data_uri
 from grounded_ram.export.shapes import region_of
 from grounded_ram.images import Image
 from grounded_ram.overlay import place_labels
@@ -157,7 +157,7 @@ def picture_uri(pixels: Image) -> str:
     else:
         picture.save(file, "JPEG", quality=85)
         kind = "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+    return data_uri(file.getvalue(), f"image/{kind}")
 
 
 def svg_path(lines: tuple[Points, ...]) -> str:

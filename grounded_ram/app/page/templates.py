@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from grounded_ram.evaluation.templates import LONGEST, environment, visible
-from grounded_ram.overlay import color_of
+from grounded_ram.overlay import ink_of
 
 
 def render(template: str, **values: Any) -> str:
@@ -25,8 +25,7 @@ def asset(name: str) -> str:
 
 def ink_on(name: str) -> str:
     """Return black or white, whichever can be read on the colour of a name."""
-    red, green, blue = color_of(name)
-    return "#000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#fff"
+    return "#{:02x}{:02x}{:02x}".format(*ink_of(name))
 
 
 @cache
